@@ -1,0 +1,213 @@
+"""One signed entry of a device's log: header, body, identifier.
+
+The chain runs over headers; a header names its body by hash and size, so a body can be dropped
+while the chain still verifies. A ``Header`` cannot be built from bytes that contradict
+themselves. Not here: how blocks follow one another (``ledger.run``, ``ledger.chain``), and what
+a body means (``ledger.kinds``).
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ledger.codec import context, encode, read_head
+from ledger.errors import InvalidError
+
+if TYPE_CHECKING:
+    from ledger.keys import SigningKey
+
+VERSION: Final = 1
+HASH_BYTES: Final = 32
+SALT_BYTES: Final = 16
+MAX_SEQ: Final = (1 << 40) - 1
+MAX_LOG: Final = (1 << 32) - 1
+MAX_BODY_BYTES: Final = 16_384
+MAX_EXT_BYTES: Final = 32
+MAX_HEADER_BYTES: Final = 256
+ZEROS: Final = bytes(HASH_BYTES)
+DEVICE_KIND: Final = "device"
+"""Kind of (log 0, seq 1); the only kind that block validity knows."""
+
+ID_CONTEXT: Final = context("id")
+BLOCK_CONTEXT: Final = context("block")
+BODY_CONTEXT: Final = context("body")
+_KIND: Final = re.compile(rb"[a-z0-9./-]{1,32}")
+_START: Final = b"\x8a\x01\x58\x20"
+_HASH: Final = b"\x58\x20"
+_PAIR: Final = b"\x82\x58\x20"
+
+
+class Counterparty(NamedTuple):
+    """Whom a half-block is for, and what it answers.
+
+    Attributes:
+        person: 32 bytes; zeros in a proposal to anyone.
+        proposal: Id of the proposal an agreement answers; zeros in a proposal.
+    """
+
+    person: bytes
+    proposal: bytes
+
+
+class Header(NamedTuple):
+    """The signed part of a block.
+
+    Attributes:
+        author: Device key, 32 bytes.
+        log: Which of the device's logs, below 2^32.
+        seq: Position in the log, 1 .. 2^40 - 1.
+        previous: Id of the block before; at seq 1 zeros in log 0, else the id of (log 0, seq 1).
+        counterparty: Set in half-blocks.
+        kind: What the body means.
+        body_hash: SHA-256 over the context and the body.
+        body_size: Bytes, at most ``MAX_BODY_BYTES``.
+        ext: At most ``MAX_EXT_BYTES``; empty in version 1, carried whatever it is.
+    """
+
+    author: bytes
+    log: int
+    seq: int
+    previous: bytes
+    counterparty: Counterparty | None
+    kind: str
+    body_hash: bytes
+    body_size: int
+    ext: bytes = b""
+
+
+class Block(NamedTuple):
+    """A vouched block.
+
+    Attributes:
+        header: The fields of ``raw``.
+        raw: The header's bytes, as signed.
+        id: SHA-256 over the context and ``raw``.
+        signature: 64 bytes that were verified, or empty.
+        body: The bytes the header names, or None where they were dropped or never came.
+    """
+
+    header: Header
+    raw: bytes
+    id: bytes
+    signature: bytes
+    body: bytes | None
+
+
+def block_id(raw: bytes) -> bytes:
+    """Return the identifier of the block whose header's bytes are ``raw``."""
+    return sha256(ID_CONTEXT + raw).digest()
+
+
+def body_hash(body: bytes) -> bytes:
+    """Return what a header holds of ``body``."""
+    return sha256(BODY_CONTEXT + body).digest()
+
+
+def check_body(header: Header, body: bytes) -> None:
+    """Refuse a body that is not the one the header names.
+
+    Raises:
+        InvalidError: Its size or hash differs.
+    """
+    if len(body) != header.body_size or body_hash(body) != header.body_hash:
+        raise InvalidError("the body is not the one its header names")
+
+
+def encode_header(header: Header) -> bytes:
+    """Return the header's one spelling."""
+    return encode((VERSION, *header))
+
+
+def prefix_after(author: bytes, log: int, seq: int, previous: bytes) -> bytes:
+    """Return the bytes that the header at ``seq`` after the block ``previous`` must begin with."""
+    return _START + author + encode(log) + encode(seq) + _HASH + previous
+
+
+def decode_header(raw: bytes) -> Header:
+    """Read a header.
+
+    Raises:
+        InvalidError: Not the one spelling of a header of version 1, or it contradicts itself.
+            No other exception leaves this function.
+    """
+    if len(raw) > MAX_HEADER_BYTES:
+        raise InvalidError(f"a header of {len(raw)} bytes where at most {MAX_HEADER_BYTES} fit")
+    if raw[:4] != _START:
+        raise InvalidError("not a block header of version 1")
+    log, at = _uint(raw, 4 + HASH_BYTES, MAX_LOG, "log")
+    seq, at = _uint(raw, at, MAX_SEQ, "seq")
+    if seq < 1:
+        raise InvalidError("seq 0; the first block of a log is 1")
+    if raw[at : at + 2] != _HASH:
+        raise InvalidError("previous is not 32 bytes")
+    at += 2 + HASH_BYTES
+    return decode_tail(raw, at, raw[4 : 4 + HASH_BYTES], log, seq, raw[at - HASH_BYTES : at])
+
+
+def decode_tail(raw: bytes, at: int, author: bytes, log: int, seq: int, previous: bytes) -> Header:
+    """Read what follows the prefix, which ends at ``at`` and is known to say the given fields.
+
+    Raises:
+        InvalidError: As ``decode_header``.
+    """
+    counterparty, at = _counterparty(raw, at)
+    major, size, at = read_head(raw, at)
+    kind = raw[at : at + size]
+    if major != 3 or not _KIND.fullmatch(kind):
+        raise InvalidError("kind is not 1 to 32 of a-z 0-9 . / -")
+    at += size
+    if raw[at : at + 2] != _HASH:
+        raise InvalidError("body hash is not 32 bytes")
+    digest = raw[at + 2 : at + 2 + HASH_BYTES]
+    body_size, at = _uint(raw, at + 2 + HASH_BYTES, MAX_BODY_BYTES, "body size")
+    major, size, at = read_head(raw, at)
+    if major != 2 or size > MAX_EXT_BYTES or at + size != len(raw):
+        raise InvalidError(f"ext is not the last {MAX_EXT_BYTES} bytes or fewer")
+    header = Header(
+        author, log, seq, previous, counterparty, kind.decode("ascii"), digest, body_size, raw[at:]
+    )
+    _check_start(header)
+    return header
+
+
+def _check_start(header: Header) -> None:
+    """A log starts where it says: zeros lead to (log 0, seq 1) only, which is the device block."""
+    is_first = header.log == 0 and header.seq == 1
+    if is_first != (header.previous == ZEROS):
+        raise InvalidError("only the first block of log 0 follows nothing")
+    if is_first and (header.kind != DEVICE_KIND or header.counterparty is not None):
+        raise InvalidError("log 0 does not begin with a device block")
+
+
+def _counterparty(raw: bytes, at: int) -> tuple[Counterparty | None, int]:
+    if raw[at : at + 1] == b"\xf6":
+        return None, at + 1
+    end = at + 3 + HASH_BYTES
+    if raw[at : at + 3] != _PAIR or raw[end : end + 2] != _HASH:
+        raise InvalidError("counterparty is neither null nor a person and a proposal")
+    person, proposal = raw[at + 3 : end], raw[end + 2 : end + 2 + HASH_BYTES]
+    if person == ZEROS and proposal != ZEROS:
+        raise InvalidError("an agreement that names nobody")
+    return Counterparty(person, proposal), end + 2 + HASH_BYTES
+
+
+def _uint(raw: bytes, at: int, limit: int, name: str) -> tuple[int, int]:
+    major, value, at = read_head(raw, at)
+    if major != 0 or value > limit:
+        raise InvalidError(f"{name} is not a number up to {limit}")
+    return value, at
+
+
+def sign_block(key: SigningKey, header: Header, body: bytes) -> Block:
+    """Sign ``header``, whose body is ``body``.
+
+    Raises:
+        InvalidError: The fields contradict each other, the body or the key.
+    """
+    raw = encode_header(header)
+    if decode_header(raw).author != key.public:
+        raise InvalidError("a block is signed by its author only")
+    check_body(header, body)
+    return Block(header, raw, block_id(raw), key.sign(BLOCK_CONTEXT + raw), body)

@@ -1,0 +1,1 @@
+"""Where blocks are kept: the Protocol, in memory, and in SQLite."""

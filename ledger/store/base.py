@@ -1,0 +1,196 @@
+"""What every store offers: batches in, pages out.
+
+One call handles a batch, never one block. All that ``absorb`` is given is stored in one
+transaction or not at all. Nothing here knows what a body means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Sequence
+
+    from ledger.block import Block
+    from ledger.chain import Log
+    from ledger.fork import ForkProof
+    from ledger.run import Run
+    from ledger.statement import Revocation
+
+LogKey: TypeAlias = "tuple[bytes, int]"
+"""Device key and number of a log."""
+
+
+class What(IntEnum):
+    """Why a serial number was given."""
+
+    BLOCKS = 0
+    BODIES = 1
+    JOINED = 2
+    VERDICT = 3
+    STATEMENT = 4
+
+
+class Arrival(NamedTuple):
+    """Something this store took in, under its local serial number.
+
+    Attributes:
+        lsn: Local serial number, from 1, never reused within a store.
+        what: Why.
+        author: Device key; of a statement, the revoked device.
+        log: Which log; 0 for a statement.
+        low: First seq concerned; of a verdict, s.
+        high: Last seq concerned.
+        hops: As the sender claimed.
+        seen: When, ms since 1970 by this device's clock; for display only.
+    """
+
+    lsn: int
+    what: What
+    author: bytes
+    log: int
+    low: int
+    high: int
+    hops: int
+    seen: int
+
+
+class LateBody(NamedTuple):
+    """A body that comes after its header."""
+
+    author: bytes
+    log: int
+    seq: int
+    body: bytes
+
+
+class Entry(NamedTuple):
+    """A held block as views read it.
+
+    Attributes:
+        block: The block; its body may be missing.
+        joined: Whether it is in the joined part, which alone weighs.
+        hops: How many devices passed it on, as claimed.
+        seen: When it arrived, ms since 1970 by this device's clock.
+    """
+
+    block: Block
+    joined: bool
+    hops: int
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction takes in; everything in it was checked."""
+
+    runs: Sequence[Run] = ()
+    bodies: Sequence[LateBody] = ()
+    proofs: Sequence[ForkProof] = ()
+    revocations: Sequence[Revocation] = ()
+
+
+@dataclass(slots=True)
+class Absorbed:
+    """What became of a batch.
+
+    Attributes:
+        new: Blocks that were not held.
+        known: Blocks that were.
+        bodies: Bodies filled in later.
+        forks: Logs whose verdict is new or smaller.
+        revoked: Devices with a new statement.
+        grown: Logs that got new blocks.
+        refused: Logs and why a run of theirs, or a body, was not taken.
+    """
+
+    new: int = 0
+    known: int = 0
+    bodies: int = 0
+    forks: list[LogKey] = field(default_factory=list)
+    revoked: list[bytes] = field(default_factory=list)
+    grown: list[LogKey] = field(default_factory=list)
+    refused: list[tuple[LogKey, str]] = field(default_factory=list)
+
+
+class Known(NamedTuple):
+    """What this node keeps of a person for itself; nobody else learns it."""
+
+    person: bytes
+    following: bool
+
+
+class Store(Protocol):
+    """The logs of all devices this node holds, and a little that is private to it."""
+
+    async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
+        """Take in a batch, in one transaction.
+
+        Args:
+            batch: Checked runs, bodies, proofs and statements, in any order.
+            seen: Now, ms since 1970 by this device's clock.
+            durable: Return only once it survives a power cut; otherwise it may be lost with what
+                came after it, never without.
+
+        Raises:
+            StoreError: The disk is full, read-only or broken; nothing of the batch is stored.
+        """
+        ...
+
+    async def logs(self, keys: Collection[LogKey] | None = None) -> list[Log]:
+        """Return the logs held (all, or those among ``keys``), ascending by key."""
+        ...
+
+    async def read(self, key: LogKey, low: int, high: int, *, limit: int = 256) -> list[Block]:
+        """Return held blocks of the pieces of a log with ``low`` <= seq <= ``high``, ascending."""
+        ...
+
+    async def branches(self, key: LogKey) -> list[Block]:
+        """Return the blocks kept from a fork on, by seq and id."""
+        ...
+
+    async def find(self, prefix: bytes) -> list[Block]:
+        """Return held blocks whose id begins with ``prefix`` (at least 4 bytes), at most 16."""
+        ...
+
+    def entries(self, log: int | None = None, *, page: int = 512) -> AsyncIterator[list[Entry]]:
+        """Yield the entries of all pieces (or of logs numbered ``log``), log by log, by seq."""
+        ...
+
+    async def arrivals(self, before: int | None = None, *, limit: int = 512) -> list[Arrival]:
+        """Return arrivals with lsn below ``before`` (None: the newest), newest first."""
+        ...
+
+    async def proofs(self) -> list[ForkProof]:
+        """Return one proof a forked log, ascending by key."""
+        ...
+
+    async def revocations(self) -> list[Revocation]:
+        """Return the person statements held, by person and device."""
+        ...
+
+    async def known(self) -> list[Known]:
+        """Return the persons this node follows, ascending."""
+        ...
+
+    async def set_following(self, person: bytes, *, following: bool) -> bool:
+        """Follow or unfollow; say whether that changed anything. Durable."""
+        ...
+
+    async def note(self, name: str) -> bytes | None:
+        """Return a private note of this node, e.g. that it was rolled back."""
+        ...
+
+    async def set_note(self, name: str, value: bytes | None) -> None:
+        """Keep or remove (None) a private note. Durable."""
+        ...
+
+    async def check(self) -> list[str]:
+        """Verify everything again; return what is wrong, one line each."""
+        ...
+
+    async def close(self) -> None:
+        """Finish; safe to call twice."""
+        ...

@@ -1,0 +1,119 @@
+"""Verify a whole store again, from the bytes up: what ``passalong check`` says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ledger.block import BLOCK_CONTEXT, Block, block_id, check_body, decode_header
+from ledger.chain import BranchBlock, grow
+from ledger.errors import InvalidError
+from ledger.fork import decode_proof
+from ledger.keys import verify
+from ledger.run import must_be_signed
+from ledger.statement import decode_revocation
+
+if TYPE_CHECKING:
+    from ledger.chain import Log, Piece
+    from ledger.store.base import LogKey, Store
+
+_PAGE = 256
+
+
+async def check_store(store: Store) -> list[str]:
+    """Return what is wrong in ``store``, one line each; an empty list is a clean bill."""
+    wrong: list[str] = []
+    for log in await store.logs():
+        try:
+            await _check_log(store, log)
+        except InvalidError as exc:
+            wrong.append(f"log {log.number} of {log.author.hex()}: {exc}")
+    wrong += await _check_evidence(store)
+    return wrong
+
+
+async def _check_log(store: Store, log: Log) -> None:
+    key = (log.author, log.number)
+    lacking = 0
+    edges = [piece.low for piece in log.pieces] + [(1 << 40)]
+    for piece, after in zip(log.pieces, edges[1:], strict=True):
+        if not piece.low <= piece.high < after - 1:
+            raise InvalidError(f"pieces touch or overlap at seq {piece.high}")
+        lacking += await _check_piece(store, key, piece, fork=log.fork)
+    if lacking != log.bodies_missing:
+        raise InvalidError(f"{lacking} bodies missing where {log.bodies_missing} are noted")
+    if log.fork is not None:
+        await _check_branches(store, key, log.fork)
+    held = sum(piece.high - piece.low + 1 for piece in log.pieces)
+    if await _count(store, key) != held:
+        raise InvalidError("blocks outside of every piece")
+
+
+async def _check_piece(store: Store, key: LogKey, piece: Piece, *, fork: int | None) -> int:
+    previous, lacking, seq = piece.previous, 0, piece.low
+    while seq <= piece.high:
+        blocks = await store.read(key, seq, piece.high, limit=_PAGE)
+        if not blocks:
+            raise InvalidError(f"no block at seq {seq}")
+        for block in blocks:
+            _check_block(block, key, seq, previous)
+            is_last = seq == piece.high and fork != seq + 1
+            if must_be_signed(block.header, is_last=is_last) and not block.signature:
+                raise InvalidError(f"no signature at seq {seq}")
+            lacking += block.body is None
+            previous, seq = block.id, seq + 1
+    if previous != piece.tip:
+        raise InvalidError(f"the block at seq {piece.high} is not the noted tip")
+    return lacking
+
+
+def _check_block(block: Block, key: LogKey, seq: int, previous: bytes) -> None:
+    header = decode_header(block.raw)
+    if (header.author, header.log, header.seq) != (*key, seq):
+        raise InvalidError(f"another block stands at seq {seq}")
+    if header.previous != previous or block_id(block.raw) != block.id:
+        raise InvalidError(f"the block at seq {seq} does not follow the one before")
+    if block.body is not None:
+        check_body(header, block.body)
+    _check_signature(block)
+
+
+def _check_signature(block: Block) -> None:
+    signed = BLOCK_CONTEXT + block.raw
+    if block.signature and not verify(block.header.author, signed, block.signature):
+        raise InvalidError(f"the signature at seq {block.header.seq} is wrong")
+
+
+async def _check_branches(store: Store, key: LogKey, fork: int) -> None:
+    blocks = await store.branches(key)
+    for block in blocks:
+        _check_block(block, key, block.header.seq, block.header.previous)
+    shape = [BranchBlock(b.id, b.header.seq, b.header.previous) for b in blocks]
+    if grow(shape, fork) != {block.id for block in blocks}:
+        raise InvalidError(f"blocks that belong to no branch from seq {fork}")
+
+
+async def _count(store: Store, key: LogKey) -> int:
+    count = low = 0
+    while blocks := await store.read(key, low, 1 << 40, limit=_PAGE):
+        count += len(blocks)
+        low = blocks[-1].header.seq + 1
+    return count
+
+
+async def _check_evidence(store: Store) -> list[str]:
+    wrong: list[str] = []
+    forks = {(log.author, log.number): log.fork for log in await store.logs()}
+    for proof in await store.proofs():
+        try:
+            decode_proof(proof.encode(), verify)
+        except InvalidError as exc:
+            wrong.append(f"fork proof of {proof.author.hex()}: {exc}")
+        if forks.pop((proof.author, proof.log), None) != proof.seq:
+            wrong.append(f"the verdict on {proof.author.hex()} is not what its proof says")
+    wrong += [f"a verdict on {key[0].hex()} without proof" for key, s in forks.items() if s]
+    for revocation in await store.revocations():
+        try:
+            decode_revocation(revocation.raw, revocation.signature, verify)
+        except InvalidError as exc:
+            wrong.append(f"statement of {revocation.person.hex()}: {exc}")
+    return wrong

@@ -1,0 +1,296 @@
+"""The store on disk: one SQLite file, WAL, one connection, one transaction a batch.
+
+Transactions are shielded: a caller that is cancelled cannot leave one half done. What must not be
+lost is committed with ``synchronous=FULL``; what others can send again with ``NORMAL``, which a
+power cut may take back, whole batches from the end, never a hole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+import aiosqlite
+
+from ledger.block import ZEROS
+from ledger.chain import Log
+from ledger.errors import StoreError
+from ledger.fork import decode_proof
+from ledger.statement import decode_revocation
+from ledger.store.absorb import Absorption
+from ledger.store.base import Absorbed, Arrival, Batch, Entry, Known, LogKey, What
+from ledger.store.check import check_store
+from ledger.store.migrations import APPLICATION_ID, MIGRATIONS
+from ledger.store.sqlite_ground import SqliteGround, id_prefix, to_block, trusted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+    from pathlib import Path
+
+    from ledger.block import Block
+    from ledger.fork import ForkProof
+    from ledger.statement import Revocation
+
+T = TypeVar("T")
+
+MAX_RUNS: Final = 64
+_ENTRIES: Final = """
+SELECT b.author_no, b.log, b.seq, b.header, b.signature, c.body, a.hops, a.seen
+FROM blocks b JOIN arrivals a ON a.lsn = b.lsn
+LEFT JOIN bodies c ON c.author_no = b.author_no AND c.log = b.log AND c.seq = b.seq
+WHERE (b.author_no, b.log, b.seq) > (?, ?, ?) AND (? IS NULL OR b.log = ?)
+ORDER BY b.author_no, b.log, b.seq LIMIT ?
+"""
+
+
+def explain(exc: sqlite3.Error) -> StoreError:
+    """Say in a line what a person can do about an error of SQLite."""
+    text = str(exc)
+    if "full" in text:
+        return StoreError("the disk is full; free some space and try again, nothing was lost")
+    if "readonly" in text or "unable to open" in text:
+        return StoreError("the home folder cannot be written; check its permissions")
+    if "locked" in text:
+        return StoreError("another program has the store open; close it and try again")
+    if "malformed" in text or "not a database" in text or "disk I/O" in text:
+        return StoreError(
+            f"the store is damaged ({text}); move store.db away and import a bundle that has your"
+            " posts, or `passalong restore` into a new home"
+        )
+    return StoreError(f"the store failed: {text}")
+
+
+class SqliteStore:
+    """Satisfies ``Store``. Open it with ``open``; one process at a time (``mesh.home`` locks).
+
+    Args:
+        db: An open connection.
+        new_run: Gives 8 random bytes, the name of a run of this store.
+    """
+
+    def __init__(self, db: aiosqlite.Connection, new_run: Callable[[], bytes]) -> None:
+        self._db = db
+        self._ground = SqliteGround(db)
+        self._lock = asyncio.Lock()
+        self._new_run = new_run
+        self._run_begun = False
+        self._synchronous = ""
+        self._next_lsn = 1
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, *, new_run: Callable[[], bytes]) -> Self:
+        """Open or make the store at ``path``, bringing an older one up to date.
+
+        Raises:
+            StoreError: Not a store, damaged, of a newer version, or not writable.
+        """
+        try:
+            db = await aiosqlite.connect(path, isolation_level="IMMEDIATE")
+        except sqlite3.Error as exc:
+            raise explain(exc) from exc
+        store = cls(db, new_run)
+        try:
+            await store._prepare()
+        except BaseException as exc:
+            await db.close()
+            if isinstance(exc, sqlite3.Error):
+                raise explain(exc) from exc
+            raise
+        return store
+
+    async def _prepare(self) -> None:
+        version = await self._value("PRAGMA user_version")
+        application = await self._value("PRAGMA application_id")
+        if version > len(MIGRATIONS):
+            raise StoreError("the store was written by a newer passalong; update passalong")
+        if application != APPLICATION_ID and (application or version):
+            raise StoreError("store.db belongs to another program; use another home")
+        await self._db.execute("PRAGMA journal_mode = WAL")
+        await self._synchronise(durable=True)
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
+            await self._db.executescript(f"BEGIN IMMEDIATE; {script} {marks} COMMIT;")
+        self._next_lsn = 1 + await self._value("SELECT coalesce(max(lsn), 0) FROM arrivals")
+
+    async def _value(self, sql: str) -> int:
+        rows = await self._db.execute_fetchall(sql)
+        return int(next(iter(rows))[0])
+
+    async def _synchronise(self, *, durable: bool) -> None:
+        mode = "FULL" if durable else "NORMAL"
+        if mode != self._synchronous:
+            await self._db.execute(f"PRAGMA synchronous = {mode}")
+            self._synchronous = mode
+
+    async def _transact(self, work: Callable[[], Coroutine[None, None, T]], *, durable: bool) -> T:
+        """Run ``work`` in one transaction, to its end even if the caller is cancelled."""
+
+        async def whole() -> T:
+            async with self._guard():
+                await self._synchronise(durable=durable)
+                try:
+                    result = await work()
+                    await self._db.commit()
+                except BaseException:
+                    self._ground = SqliteGround(self._db)
+                    await self._db.rollback()
+                    raise
+                return result
+
+        return await asyncio.shield(asyncio.ensure_future(whole()))
+
+    @asynccontextmanager
+    async def _guard(self) -> AsyncIterator[None]:
+        async with self._lock:
+            if self._closed:
+                raise StoreError("the store is closed")
+            try:
+                yield
+            except sqlite3.Error as exc:
+                raise explain(exc) from exc
+
+    async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
+        async def work() -> tuple[Absorbed, int]:
+            absorption = Absorption(self._ground, self._next_lsn, seen)
+            outcome = await absorption.take(batch)
+            if absorption.lsn > self._next_lsn and not self._run_begun:
+                await self._begin_run()
+            return outcome, absorption.lsn
+
+        outcome, lsn = await self._transact(work, durable=durable)
+        self._next_lsn = lsn
+        return outcome
+
+    async def _begin_run(self) -> None:
+        await self._db.execute(
+            "INSERT OR REPLACE INTO runs VALUES (?, ?)", (self._next_lsn, self._new_run())
+        )
+        await self._db.execute(
+            "DELETE FROM runs WHERE first_lsn NOT IN"
+            " (SELECT first_lsn FROM runs ORDER BY first_lsn DESC LIMIT ?)",
+            (MAX_RUNS,),
+        )
+        self._run_begun = True
+
+    async def logs(self, keys: Collection[LogKey] | None = None) -> list[Log]:
+        async with self._guard():
+            if keys is None:
+                logs, roots = await self._ground.load_all()
+            else:
+                logs, roots = await self._ground.load(sorted({key[0] for key in keys}))
+        wanted = sorted(logs if keys is None else logs.keys() & set(keys))
+        return [_rooted(logs[key], roots) for key in wanted]
+
+    async def read(self, key: LogKey, low: int, high: int, *, limit: int = 256) -> list[Block]:
+        async with self._guard():
+            return await self._ground.read_all(key, low, high, limit)
+
+    async def branches(self, key: LogKey) -> list[Block]:
+        async with self._guard():
+            return await self._ground.branch(key)
+
+    async def find(self, prefix: bytes) -> list[Block]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall(
+                "SELECT header, signature, body FROM blocks"
+                " LEFT JOIN bodies USING (author_no, log, seq) WHERE id_prefix = ?"
+                " UNION ALL SELECT header, signature, body FROM branches",
+                (id_prefix(prefix),),
+            )
+        blocks = (to_block(*row) for row in rows)
+        return sorted(block for block in blocks if block.id.startswith(prefix))[:16]
+
+    async def entries(
+        self, log: int | None = None, *, page: int = 512
+    ) -> AsyncIterator[list[Entry]]:
+        heads = {(log.author, log.number): log.head for log in await self.logs()}
+        last = (-1, -1, -1)
+        while True:
+            async with self._guard():
+                rows = await self._db.execute_fetchall(_ENTRIES, (*last, log, log, page))
+            found: list[Entry] = []
+            for number, log_number, seq, header, signature, body, hops, seen in rows:
+                block = to_block(header, signature, body)
+                last = (number, log_number, seq)
+                joined = seq <= heads.get((block.header.author, log_number), 0)
+                found.append(Entry(block, joined, hops, seen))
+            if not found:
+                return
+            yield found
+
+    async def arrivals(self, before: int | None = None, *, limit: int = 512) -> list[Arrival]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall(
+                "SELECT lsn, what, author, log, low, high, hops, seen FROM arrivals"
+                " JOIN authors USING (author_no) WHERE ? IS NULL OR lsn < ?"
+                " ORDER BY lsn DESC LIMIT ?",
+                (before, before, limit),
+            )
+        return [Arrival(row[0], What(row[1]), *row[2:]) for row in rows]
+
+    async def proofs(self) -> list[ForkProof]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall(
+                "SELECT proof FROM proofs JOIN authors USING (author_no) ORDER BY author, log"
+            )
+        return [decode_proof(raw, trusted) for (raw,) in rows]
+
+    async def revocations(self) -> list[Revocation]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall(
+                "SELECT statement, signature FROM revocations ORDER BY person, device"
+            )
+        return [decode_revocation(raw, signature, trusted) for raw, signature in rows]
+
+    async def known(self) -> list[Known]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall("SELECT person FROM following ORDER BY person")
+        return [Known(person, following=True) for (person,) in rows]
+
+    async def set_following(self, person: bytes, *, following: bool) -> bool:
+        sql = (
+            "INSERT OR IGNORE INTO following VALUES (?)"
+            if following
+            else "DELETE FROM following WHERE person = ?"
+        )
+        return await self._change(sql, (person,)) > 0
+
+    async def note(self, name: str) -> bytes | None:
+        async with self._guard():
+            rows = await self._db.execute_fetchall(
+                "SELECT value FROM notes WHERE name = ?", (name,)
+            )
+        return next((value for (value,) in rows), None)
+
+    async def set_note(self, name: str, value: bytes | None) -> None:
+        if value is None:
+            await self._change("DELETE FROM notes WHERE name = ?", (name,))
+        else:
+            await self._change("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+    async def _change(self, sql: str, row: tuple[object, ...]) -> int:
+        async def work() -> int:
+            cursor = await self._db.execute(sql, row)
+            return cursor.rowcount
+
+        return await self._transact(work, durable=True)
+
+    async def check(self) -> list[str]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall("PRAGMA integrity_check")
+        wrong = [f"SQLite: {line}" for (line,) in rows if line != "ok"]
+        return wrong or await check_store(self)
+
+    async def close(self) -> None:
+        async with self._lock:
+            if not self._closed:
+                self._closed = True
+                await self._db.close()
+
+
+def _rooted(log: Log, roots: dict[bytes, frozenset[bytes]]) -> Log:
+    above = roots.get(log.author, frozenset()) if log.number else frozenset({ZEROS})
+    return Log(log.author, log.number, above, log.pieces, log.fork, log.bodies_missing)

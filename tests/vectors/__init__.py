@@ -1,0 +1,1 @@
+"""What two implementations must agree on, as files; and how they are made."""

@@ -1,0 +1,1 @@
+"""How bytes travel from one device to another; knows nothing of logs or people."""

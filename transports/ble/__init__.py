@@ -1,0 +1,1 @@
+"""Bluetooth LE lives here: finding devices nearby and carrying frames between them, unpaired."""
