@@ -153,7 +153,7 @@ class Device:
         """Write ``count`` blocks and return all of that log."""
         for _ in range(count):
             self.write(text, log=log)
-        return self.logs[log]
+        return self.logs.setdefault(log, [])
 
     def twin(self) -> "Device":
         """Return the same device as restored from a copy: both writing on is a fork."""

@@ -6,8 +6,8 @@
     attachments  array of at most 16 x [hash 32, size uint < 2^53, type text <= 128 bytes,
                  name text <= 255 bytes]
 
-``type`` and ``name`` are lines (``ledger.kinds.text``) and may be empty; a name holds neither
-``/`` nor ``\\``, for it names a file and no way to one. The blob itself travels apart.
+``type`` and ``name`` are lines (``ledger.kinds.text``) and may be empty; a name has no
+slash of either direction, for it names a file and no way to one. The blob itself travels apart.
 """
 
 from __future__ import annotations

@@ -67,11 +67,11 @@ def list_contacts(known: Iterable[Known], people: People) -> list[Contact]:
 def name_key(name: str) -> str:
     """Return what two names share that a reader may take for the same.
 
-    Case, compatible forms of a letter, spaces and what leaves no mark do not count. Letters of
-    different scripts that look alike do.
+    Case, compatible forms of a letter, spaces and all that leaves no mark do not count. Letters
+    of different scripts that look alike do.
     """
-    visible = _BLANKS.sub(" ", unicodedata.normalize("NFKC", name).casefold())
-    return unicodedata.normalize("NFKC", " ".join(visible.split()))
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", _BLANKS.sub("", folded))
 
 
 def resolve(text: str, people: People, contacts: Iterable[Contact]) -> bytes:

@@ -117,7 +117,7 @@ class Census:
 
     def people(self) -> People:
         """Return what the entries so far say."""
-        weights = Weights(self._forks, self._revocations, self._persons, self._ids)
+        weights = Weights(self._forks, self._revocations, self._persons, dict(self._ids))
         best: dict[bytes, tuple[int, Place]] = {}
         for place, profile in self._profiles.items():
             if weights.reason(*place) is not None:

@@ -90,14 +90,14 @@ class Timeline:
     def add(self, page: Iterable[Entry]) -> None:
         """Take entries of any logs, in any order; blocks kept from a fork on, too."""
         floor = self._floor()
-        found = [pair for pair in map(self._candidate, page) if pair and pair[0] > floor]
+        found = [one for one in map(self._candidate, page) if one and one[0] > floor]
         if self._limit is not None:
             found.sort(key=itemgetter(0), reverse=True)
         before = len(self._kept)
-        for key, entry in found:
+        for key, entry, body in found:
             if self._limit is not None and len(self._kept) - before >= self._limit:
                 break
-            post = _read(entry)
+            post = _read(body)
             if post is not None:
                 self._kept[key] = entry, post
         self._trim()
@@ -106,7 +106,7 @@ class Timeline:
         """Return the posts so far, newest first."""
         return [self._shown(key, *self._kept[key]) for key in sorted(self._kept, reverse=True)]
 
-    def _candidate(self, entry: Entry) -> tuple[_Key, Entry] | None:
+    def _candidate(self, entry: Entry) -> tuple[_Key, Entry, bytes] | None:
         header, body = entry.block.header, entry.block.body
         if header.kind != KIND or body is None:
             return None
@@ -116,7 +116,7 @@ class Timeline:
         if time is None:
             return None
         shown = min(time, entry.seen)
-        return (shown, header.author, header.log, header.seq, entry.block.id), entry
+        return (shown, header.author, header.log, header.seq, entry.block.id), entry, body
 
     def _floor(self) -> _Key | tuple[()]:
         """The key below which nothing can be among the newest."""
@@ -147,10 +147,8 @@ class Timeline:
         )
 
 
-def _read(entry: Entry) -> Post | None:
-    if entry.block.body is None:
-        return None
+def _read(body: bytes) -> Post | None:
     try:
-        return Post.decode(entry.block.body)
+        return Post.decode(body)
     except MeaninglessError:
         return None

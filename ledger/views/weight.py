@@ -53,24 +53,29 @@ class Weights:
         """Return the last seq of the log that weighs, 0 if none, ``MAX_SEQ`` if all do.
 
         It is the smaller of s - 1 and the seq where a revocation cuts the log: 0 where it does
-        not name the log, or where another block is held there than the one it names.
+        not name the log, or where another block is held there than the one it names. Of a
+        device that began twice, a fork at (log 0, seq 1), no log weighs at all.
         """
-        fork = self._forks.get((device, log))
-        return min(MAX_SEQ if fork is None else fork - 1, self._revoked_after(device, log))
+        return min(self._fork(device, log) - 1, self._revoked_after(device, log))
 
     def reason(self, device: bytes, log: int, seq: int) -> Reason | None:
         """Return why the block does not weigh; None if nothing speaks against it.
 
         A block that is both is ``forked``: that is what its device did, whoever held it.
         """
-        fork = self._forks.get((device, log))
-        if fork is not None and seq >= fork:
+        if seq >= self._fork(device, log):
             return "forked"
         return "revoked" if seq > self._revoked_after(device, log) else None
 
     def is_revoked(self, device: bytes) -> bool:
         """Say whether the device's person has taken it back."""
         return device in self._cuts
+
+    def _fork(self, device: bytes, log: int) -> int:
+        """Return where the log forks; at 1 if the device began twice, for then nothing holds."""
+        if self._forks.get((device, 0)) == 1:
+            return 1
+        return self._forks.get((device, log), MAX_SEQ + 1)
 
     def _revoked_after(self, device: bytes, log: int) -> int:
         cuts = self._cuts.get(device)

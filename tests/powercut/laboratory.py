@@ -66,10 +66,10 @@ class Laboratory:
         assert self._write_blocks(path)[0] == BLOCKS
         self.points = cut.counters().ops
 
-    def run(self, seed: int, mode: Mode = Mode.SUBSET, *, near: int | None = None) -> Outcome:
-        """One cut; `near` picks the cutting point by hand."""
+    def run(self, seed: int, mode: Mode = Mode.SUBSET) -> Outcome:
+        """One cut, at any operation: inside transactions, syncs and checkpoints alike."""
         path = self._fresh(f"cut-{seed}-{mode.name}")
-        self.cut.arm(near or 1 + Random(seed).randrange(self.points), seed, mode)
+        self.cut.arm(1 + Random(seed).randrange(self.points), seed, mode)
         announced, promised = self._write_blocks(path)
         counters = self.cut.counters()
         assert counters.struck
@@ -77,8 +77,8 @@ class Laboratory:
         figures = tuple(counters.as_dict().items())
         return Outcome(announced, promised, survived, damage, figures)
 
-    def run_many(self, cuts: int) -> list[Outcome]:
-        return [self.run(seed) for seed in range(cuts)]
+    def run_many(self, cuts: int, mode: Mode = Mode.SUBSET) -> list[Outcome]:
+        return [self.run(seed, mode) for seed in range(cuts)]
 
     def _fresh(self, name: str) -> Path:
         self.cut.reset()

@@ -48,7 +48,8 @@ static int write_image(const Inode *inode, const char *path) {
   FILE *file = fopen(fresh, "wb");
   int ok = file != NULL;
   if (ok) {
-    ok = fwrite(image.bytes, 1, (size_t)image.size, file) == (size_t)image.size;
+    size_t size = (size_t)image.size;
+    ok = size == 0 || fwrite(image.bytes, 1, size, file) == size;
     ok = fchmod(fileno(file), permissions) == 0 && ok;
     ok = fclose(file) == 0 && ok && rename(fresh, path) == 0;
   }

@@ -41,13 +41,16 @@ def rows(path: Path) -> list[int]:
         return [row[0] for row in database.execute("SELECT x FROM t ORDER BY x")]
 
 
-@pytest.mark.parametrize("journal", ["WAL", "OFF"])
-def test_without_syncs_blocks_are_lost_and_files_damaged(
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_without_syncs_a_power_cut_loses_blocks_and_damages_files_but_a_dead_process_does_not(
     tmp_path: Path, cut: PowerCut, journal: str
 ) -> None:
-    outcomes = Laboratory(tmp_path, cut, journal, "OFF").run_many(40)
+    laboratory = Laboratory(tmp_path, cut, journal, "OFF")
+    outcomes = laboratory.run_many(40)
     assert sum(bool(outcome.lost) for outcome in outcomes) > 10
     assert sum(bool(outcome.damage) for outcome in outcomes) > 5
+    control = laboratory.run_many(40, Mode.ALL)
+    assert not [outcome for outcome in control if outcome.lost or outcome.damage]
 
 
 @pytest.mark.parametrize(("sector", "overwrite_safe"), [(512, False), (512, True), (4096, False)])

@@ -1,0 +1,61 @@
+"""Settings of a home, from its ``config.toml``. Every setting has a default; none is needed."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from ledger.errors import PassalongError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ConfigError(PassalongError):
+    """``config.toml`` says something that passalong does not understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a person may set.
+
+    Attributes:
+        lock_wait_s: How long a command waits for another one on the same home, seconds, 0 .. 3600.
+        feed_limit: How many posts ``feed`` shows unless told, 1 .. 1,000,000.
+    """
+
+    lock_wait_s: int = 5
+    feed_limit: int = 50
+
+
+_RANGES = {"lock_wait_s": (0, 3_600), "feed_limit": (1, 1_000_000)}
+
+
+def load_config(path: Path) -> Config:
+    """Read the settings at ``path``; a file that is not there means the defaults.
+
+    Raises:
+        ConfigError: Not TOML, an unknown setting, or a value out of range.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path} cannot be read; check or remove it") from exc
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path} is not TOML: {exc}") from exc
+    return Config(**{name: _checked(path, name, value) for name, value in said.items()})
+
+
+def _checked(path: Path, name: str, value: object) -> int:
+    if name not in _RANGES:
+        known = ", ".join(field.name for field in fields(Config))
+        raise ConfigError(f"{path}: {name} is no setting; known are {known}")
+    low, high = _RANGES[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"{path}: {name} is a whole number from {low} to {high}")
+    return value

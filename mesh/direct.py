@@ -1,0 +1,301 @@
+"""NodePort in this process: homes opened under their lock, used, and closed."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ledger.block import SALT_BYTES
+from ledger.errors import PassalongError
+from ledger.keys import PersonKey
+from ledger.kinds.body import Reference
+from ledger.kinds.describe import describe
+from ledger.kinds.post import KIND, Post
+from ledger.views.contacts import Contact, list_contacts, resolve
+from ledger.views.timeline import FeedPost, Timeline
+from mesh.node import (
+    SOCIAL_LOG,
+    Node,
+    Secrets,
+    Surroundings,
+    forget_words,
+    found,
+    open_node,
+    unshown,
+)
+from mesh.port import (
+    AttachmentRow,
+    Checked,
+    ContactRow,
+    Exported,
+    FeedRow,
+    Imported,
+    Inspected,
+    LogRow,
+    NodePort,
+    Posted,
+    WhoAmI,
+)
+from mesh.sneakernet import export_bundle, import_bundle, inspect_bundle
+from mesh.writer import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from ledger.block import Block
+    from ledger.views.people import People
+    from mesh.port import File, Progress
+
+NEARBY_HOPS: Final = 3
+NEARBY_MS: Final = 24 * 60 * 60 * 1_000
+_LEAST_DIGITS: Final = 8
+_LAST: Final = 1 << 40
+
+
+class NotFoundError(PassalongError):
+    """Nothing is known by what was given, or more than one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewHome:
+    """A home that was just made.
+
+    Attributes:
+        words: The person's 24 recovery words; nobody can show them again.
+        resumed: It was made earlier, and stopped before its words were shown.
+    """
+
+    person: bytes
+    device: bytes
+    name: str | None
+    words: list[str]
+    resumed: bool
+
+
+def real_world() -> Surroundings:
+    """Return the machine's clock and randomness."""
+    return Surroundings(lambda: time.time_ns() // 1_000_000, os.urandom)
+
+
+async def init_home(folder: Path, name: str | None, around: Surroundings | None = None) -> NewHome:
+    """Make a home for a new person; or give again the words of one whose were never shown.
+
+    Raises:
+        PortError: There is a home already, or the folder cannot be used.
+    """
+    around = around or real_world()
+    waiting = await unshown(folder, around)
+    if waiting is not None:
+        secrets, person = waiting
+        async with open_port(folder, around) as port:
+            name = (await port.whoami()).name
+    else:
+        person = PersonKey(around.random(32))
+        secrets = await found(folder, person, name, around, show_words=True)
+    return NewHome(
+        secrets.person, secrets.keys.public, name, person.words, resumed=waiting is not None
+    )
+
+
+async def confirm_words(folder: Path, around: Surroundings | None = None) -> None:
+    """Forget the words, now that they were shown."""
+    await forget_words(folder, around or real_world())
+
+
+async def restore_home(
+    folder: Path, words: str, name: str | None, around: Surroundings | None = None
+) -> WhoAmI:
+    """Make a home for a new device of the person whose words these are.
+
+    Raises:
+        PortError: The words are wrong, or there is a home that is in order.
+    """
+    around = around or real_world()
+    person = PersonKey.from_words(words)
+    await found(folder, person, name, around, show_words=False)
+    async with open_port(folder, around) as port:
+        return await port.whoami()
+
+
+@asynccontextmanager
+async def open_port(folder: Path, around: Surroundings | None = None) -> AsyncIterator[NodePort]:
+    """Open the home in ``folder`` for as long as the context lasts.
+
+    Raises:
+        PortError: There is none, another process keeps it, or it cannot be used.
+    """
+    async with open_node(folder, around or real_world()) as node:
+        yield DirectPort(node)
+
+
+class DirectPort:
+    """Satisfies ``NodePort``."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._store = node.store
+
+    async def whoami(self) -> WhoAmI:
+        secrets: Secrets = self._node.secrets
+        name = (await self._node.people()).name(secrets.person)
+        return WhoAmI(secrets.person, secrets.keys.public, name, secrets.link.encode())
+
+    async def post(self, text: str, *, reply_to: str | None = None) -> Posted:
+        around = self._node.around
+        answered = None if reply_to is None else _refer(await self._find(reply_to))
+        post = Post(around.now(), text, answered)
+        draft = Draft(SOCIAL_LOG, KIND, post.encode(around.random(SALT_BYTES)))
+        block = await self._node.writer.write(draft)
+        return Posted(block.id, block.header.seq)
+
+    async def _find(self, text: str) -> Block:
+        try:
+            prefix = bytes.fromhex(text)
+        except ValueError as exc:
+            raise NotFoundError(f"{text} is not an id; ids are hex digits, see `feed`") from exc
+        if len(text) < _LEAST_DIGITS:
+            raise NotFoundError(f"{text} is too short; give at least {_LEAST_DIGITS} digits")
+        blocks = await self._store.find(prefix)
+        if len(blocks) != 1:
+            raise NotFoundError(
+                f"no post has the id {text}; see `feed`"
+                if not blocks
+                else f"{len(blocks)} posts have ids that begin with {text}; give more digits"
+            )
+        return blocks[0]
+
+    async def feed(
+        self,
+        *,
+        everyone: bool = False,
+        nearby: bool = False,
+        author: str | None = None,
+        limit: int | None = None,
+    ) -> list[FeedRow]:
+        people = await self._node.people()
+        persons: set[bytes] | None = None
+        if author is not None:
+            persons = {await self._resolve(author, people)}
+        elif nearby:
+            persons = await self._nearby(people)
+        elif not everyone:
+            persons = {one.person for one in await self._store.known() if one.following}
+            persons.add(self._node.secrets.person)
+        timeline = Timeline(people, persons=persons, limit=limit)
+        async for page in self._store.entries(SOCIAL_LOG):
+            timeline.add(page)
+        return [_feed_row(post) for post in timeline.posts()]
+
+    async def _nearby(self, people: People) -> set[bytes]:
+        since = self._node.around.now() - NEARBY_MS
+        near: set[bytes] = set()
+        async for page in self._store.entries():
+            near |= {
+                people.person(entry.block.header.author)
+                for entry in page
+                if 0 < entry.hops <= NEARBY_HOPS and entry.seen >= since
+            }
+        return near
+
+    async def _resolve(self, text: str, people: People) -> bytes:
+        return resolve(text, people, await self._contacts(people))
+
+    async def _contacts(self, people: People) -> list[Contact]:
+        return list_contacts(await self._store.known(), people)
+
+    async def follow(self, person: str) -> ContactRow:
+        return await self._set_following(person, following=True)
+
+    async def unfollow(self, person: str) -> ContactRow:
+        return await self._set_following(person, following=False)
+
+    async def _set_following(self, text: str, *, following: bool) -> ContactRow:
+        people = await self._node.people()
+        person = await self._resolve(text, people)
+        if person == self._node.secrets.person:
+            raise NotFoundError("that is yourself; your own posts are always in your feed")
+        changed = await self._store.set_following(person, following=following)
+        if not following and not changed:
+            raise NotFoundError(f"you do not follow {people.name(person) or person.hex()}")
+        return _contact_row(person, people.name(person), following=following)
+
+    async def contacts(self) -> list[ContactRow]:
+        rows = await self._contacts(await self._node.people())
+        return [_contact_row(row.person, row.name, following=row.following) for row in rows]
+
+    async def log(self, person: str | None = None, *, first: int = 1) -> list[LogRow]:
+        people = await self._node.people()
+        whose = self._node.secrets.person if person is None else await self._resolve(person, people)
+        devices = set(people.devices(whose))
+        rows: list[LogRow] = []
+        for log in await self._store.logs():
+            if log.author in devices:
+                key, low = (log.author, log.number), first
+                while blocks := await self._store.read(key, low, _LAST):
+                    rows += map(_log_row, blocks)
+                    low = blocks[-1].header.seq + 1
+                rows += [
+                    _log_row(b) for b in await self._store.branches(key) if b.header.seq >= low
+                ]
+        return rows
+
+    async def export_bundle(
+        self, target: File, *, max_bytes: int | None = None, progress: Progress | None = None
+    ) -> Exported:
+        return await export_bundle(self._store, target, max_bytes=max_bytes, progress=progress)
+
+    async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
+        now = self._node.around.now()
+        imported, touched = await import_bundle(self._store, source, seen=now, progress=progress)
+        if await self._node.notice(touched):
+            imported.warnings.append(
+                "this bundle holds blocks of this very device that this home had lost; it is an"
+                " old copy: run `passalong restore --words-file FILE` to go on as a new device"
+            )
+        return imported
+
+    async def inspect_bundle(self, source: File) -> Inspected:
+        return inspect_bundle(source)
+
+    async def check(self) -> Checked:
+        problems = await self._store.check()
+        logs = await self._store.logs()
+        blocks = sum(piece.high - piece.low + 1 for log in logs for piece in log.pieces)
+        return Checked(blocks, len(logs), problems)
+
+
+def _refer(block: Block) -> Reference:
+    header = block.header
+    return Reference(header.author, header.log, header.seq, block.id)
+
+
+def _feed_row(post: FeedPost) -> FeedRow:
+    return FeedRow(
+        id=post.id,
+        author=post.person,
+        device=post.device,
+        name=post.name,
+        time=post.time,
+        text=post.text,
+        reply_to=post.reply_to,
+        attachments=[AttachmentRow(a.hash, a.size, a.type, a.name) for a in post.attachments],
+        hops=post.hops,
+        mark=post.mark,
+    )
+
+
+def _contact_row(person: bytes, name: str | None, *, following: bool) -> ContactRow:
+    return ContactRow(person, name, following, verified=False, muted=False, blocked=False)
+
+
+def _log_row(block: Block) -> LogRow:
+    header = block.header
+    said = describe(header.kind, block.body)
+    time_ms = said[0] if said and isinstance(said[0], int) else None
+    return LogRow(
+        block.id, header.author, header.log, header.seq, header.kind, time_ms, said and said[1:]
+    )

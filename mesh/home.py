@@ -1,0 +1,126 @@
+"""A home folder and its lock: one process at a time, and whole files or none.
+
+The lock is the operating system's on an open file, so it ends with the process that held it,
+however that ended; a lock file that lies about means nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from ledger.errors import PassalongError
+from mesh.paths import LOCK
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+_POLL_S: Final = 0.02
+
+
+class HomeError(PassalongError):
+    """The home folder is not there, taken, or cannot be used."""
+
+
+def explain(exc: OSError, path: Path) -> HomeError:
+    """Say in a line what a person can do about an error of the file system at ``path``."""
+    match exc.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return HomeError(f"the disk of {path} is full; free some space and try again")
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            return HomeError(f"{path} cannot be written; check its permissions")
+        case errno.ENOENT:
+            return HomeError(f"{path} is not there; check the path")
+        case errno.ENOTDIR | errno.EEXIST:
+            return HomeError(f"{path} is in the way of a folder; use another path")
+        case errno.EFBIG:
+            return HomeError(f"{path} became larger than its disk allows; use --max-bytes")
+        case _:
+            return HomeError(f"{path}: {exc.strerror or exc}; try again or use another disk")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the home folder, closed to others, so that it survives a power cut."""
+    try:
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+            sync_folder(folder.parent)
+    except OSError as exc:
+        raise explain(exc, folder) from exc
+
+
+@asynccontextmanager
+async def locked(folder: Path, wait_s: float) -> AsyncIterator[None]:
+    """Hold the lock of the home ``folder``, waiting up to ``wait_s`` seconds for it.
+
+    Raises:
+        HomeError: Another process keeps it, or the folder cannot be used.
+    """
+    path = folder / LOCK
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise explain(exc, folder) from exc
+    try:
+        await _take(descriptor, folder, wait_s)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _take(descriptor: int, folder: Path, wait_s: float) -> None:
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise HomeError(
+                    f"another passalong is using {folder}; wait for it or stop it"
+                ) from exc
+            await asyncio.sleep(_POLL_S)
+        except OSError as exc:
+            raise explain(exc, folder) from exc
+        else:
+            return
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in ``folder`` durable, where its file system knows how to."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that appears under its name whole and durable, or not at all.
+
+    It is written beside its place, synced and renamed, which is atomic on FAT too.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    if path.is_dir():
+        raise HomeError(f"{path} is a folder; name a file")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync_folder(path.parent)
+    except OSError as exc:
+        raise explain(exc, path) from exc
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

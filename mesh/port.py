@@ -1,0 +1,255 @@
+"""NodePort: what any face (command line, app, script) may ask of a node, and what it gets.
+
+Rows are plain and frozen; ids and keys are bytes, times integer ms since 1970, sizes bytes.
+``mesh.direct`` answers in this process. Whatever is refused or fails is a ``PortError`` whose
+message is one line that says what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
+
+from ledger.errors import PassalongError as PortError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["NodePort", "PortError"]
+
+Progress: TypeAlias = "Callable[[int, int | None], None]"
+"""Told what is done so far and, where it is known, of how much; bytes or blocks."""
+File: TypeAlias = "Path | BinaryIO"
+"""A path, or a stream that is read or written once, from its beginning."""
+Plain: TypeAlias = "int | bytes | str | list[Plain] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAmI:
+    """Whose node this is.
+
+    Attributes:
+        link: ``passalong:`` link that others add this device by.
+    """
+
+    person: bytes
+    device: bytes
+    name: str | None
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A block that is on the disk for good."""
+
+    id: bytes
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentRow:
+    """A blob that a post names."""
+
+    hash: bytes
+    size: int
+    type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """A post as it is shown.
+
+    Attributes:
+        author: The person.
+        reply_to: Id of the post it answers.
+        hops: How many devices passed it on, as they claim.
+        mark: Why it does not weigh: ``forked``, ``revoked`` or ``detached`` (older posts missing).
+    """
+
+    id: bytes
+    author: bytes
+    device: bytes
+    name: str | None
+    time: int
+    text: str
+    reply_to: bytes | None
+    attachments: list[AttachmentRow]
+    hops: int
+    mark: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """A person this node keeps something of."""
+
+    person: bytes
+    name: str | None
+    following: bool
+    verified: bool
+    muted: bool
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A block as it stands in its log.
+
+    Attributes:
+        author: The device that wrote it.
+        time: As claimed; None where the body is missing or means nothing.
+        body: Its fields; None where the body is missing, sealed or means nothing.
+    """
+
+    id: bytes
+    author: bytes
+    log: int
+    seq: int
+    kind: str
+    time: int | None
+    body: Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What went into a bundle."""
+
+    blocks: int
+    envelopes: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came out of a bundle.
+
+    Attributes:
+        refused: Blocks, statements and proofs that were not taken.
+        complete: Whether the whole bundle could be read.
+        damage: Where it could not, what was found there.
+        warnings: What the person should know besides, one line each.
+    """
+
+    new_blocks: int
+    known_blocks: int
+    envelopes: int
+    refused: int
+    complete: bool
+    damage: str | None
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BundledLog:
+    """What a bundle holds of one log."""
+
+    author: bytes
+    log: int
+    low: int
+    high: int
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What is in a bundle; nothing was stored."""
+
+    bytes: int
+    blocks: int
+    bodies: int
+    statements: int
+    proofs: int
+    envelopes: int
+    refused: int
+    complete: bool
+    damage: str | None
+    logs: list[BundledLog]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What verifying the whole store again found.
+
+    Attributes:
+        problems: One line each; empty if all is well.
+    """
+
+    blocks: int
+    logs: int
+    problems: list[str]
+
+
+class NodePort(Protocol):
+    """A node, as far as faces are concerned. PERSON arguments are text as a person types them."""
+
+    async def whoami(self) -> WhoAmI:
+        """Return whose node this is."""
+        ...
+
+    async def post(self, text: str, *, reply_to: str | None = None) -> Posted:
+        """Write a post; returns once it is on the disk for good.
+
+        Args:
+            text: 1 .. 8,192 bytes of UTF-8.
+            reply_to: Id, or at least 8 digits of it, of the post it answers.
+        """
+        ...
+
+    async def feed(
+        self,
+        *,
+        everyone: bool = False,
+        nearby: bool = False,
+        author: str | None = None,
+        limit: int | None = None,
+    ) -> list[FeedRow]:
+        """Return posts, newest first: of oneself and whom one follows, unless told otherwise.
+
+        Args:
+            everyone: Of all persons.
+            nearby: Of persons heard of within 3 hops and the last 24 hours.
+            author: Of this person only.
+            limit: At most so many; None for all.
+        """
+        ...
+
+    async def follow(self, person: str) -> ContactRow:
+        """Follow a person; nobody else learns it."""
+        ...
+
+    async def unfollow(self, person: str) -> ContactRow:
+        """Follow a person no longer."""
+        ...
+
+    async def contacts(self) -> list[ContactRow]:
+        """Return the persons this node keeps something of, by name."""
+        ...
+
+    async def log(self, person: str | None = None, *, first: int = 1) -> list[LogRow]:
+        """Return the blocks held of a person's devices (None: one's own), from seq ``first`` on."""
+        ...
+
+    async def export_bundle(
+        self, target: File, *, max_bytes: int | None = None, progress: Progress | None = None
+    ) -> Exported:
+        """Write an open bundle; a file appears whole or not at all.
+
+        Args:
+            target: Where to.
+            max_bytes: Size it must not exceed: then the newest of each log goes first.
+            progress: Told blocks.
+        """
+        ...
+
+    async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
+        """Take in all that a bundle holds; what came whole before any damage is kept."""
+        ...
+
+    async def inspect_bundle(self, source: File) -> Inspected:
+        """Say what a bundle holds."""
+        ...
+
+    async def check(self) -> Checked:
+        """Verify the whole store again."""
+        ...

@@ -1,0 +1,192 @@
+"""A device's own writing: one writer, durable before anyone hears of it, in groups.
+
+Whoever writes while a commit is under way is in the next one, so many writers share a disk's slow
+sync. A commit runs to its end even if all who wait for it are cancelled: a sequence number that
+may be on the disk is never used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from ledger.block import (
+    MAX_BODY_BYTES,
+    ZEROS,
+    Block,
+    Counterparty,
+    Header,
+    body_hash,
+    sign_block,
+)
+from ledger.errors import InvalidError, PassalongError, StoreError
+from ledger.run import Run
+from ledger.store.base import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ledger.chain import Log
+    from ledger.keys import SigningKey
+    from ledger.store.base import Store
+
+MAX_GROUP: Final = 500
+"""Blocks in one commit; more save nothing."""
+ROLLED_BACK: Final = "rolled back"
+"""Note of a store whose device wrote more than the store holds."""
+
+
+class RolledBackError(PassalongError):
+    """This home is an old copy: the device has written more than it holds."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this home is an old copy of itself, and writing on would break your log; run"
+            " `passalong restore --words-file FILE` to go on as a new device"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A block to be written.
+
+    Attributes:
+        log: Which of the device's logs.
+        kind: What the body means.
+        body: At most 16,384 bytes.
+        counterparty: Set in half-blocks.
+    """
+
+    log: int
+    kind: str
+    body: bytes
+    counterparty: Counterparty | None = None
+
+
+@dataclass(slots=True)
+class _Head:
+    seq: int
+    id: bytes
+
+
+@dataclass(slots=True)
+class Heads:
+    """Where a device's logs end; ``extend`` signs what comes next."""
+
+    key: SigningKey
+    ends: dict[int, _Head] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, key: SigningKey, logs: Iterable[Log]) -> Heads:
+        """Take the ends from what a store holds of the device."""
+        ends = {
+            log.number: _Head(log.joined.high, log.joined.tip)
+            for log in logs
+            if log.author == key.public and log.joined is not None
+        }
+        return cls(key, ends)
+
+    def extend(self, draft: Draft) -> Block:
+        """Sign ``draft`` as the next block of its log."""
+        end = self.ends.get(draft.log)
+        if end is None:
+            end = _Head(0, self.ends[0].id if draft.log else ZEROS)
+        header = Header(
+            self.key.public,
+            draft.log,
+            end.seq + 1,
+            end.id,
+            draft.counterparty,
+            draft.kind,
+            body_hash(draft.body),
+            len(draft.body),
+        )
+        block = sign_block(self.key, header, draft.body)
+        self.ends[draft.log] = _Head(header.seq, block.id)
+        return block
+
+    def copy(self) -> Heads:
+        """Return heads that can be extended without changing these."""
+        return Heads(self.key, dict(self.ends))
+
+
+def runs_of(blocks: Iterable[Block]) -> list[Run]:
+    """Return newly signed blocks as runs, one a log."""
+    logs: dict[int, list[Block]] = {}
+    for block in blocks:
+        logs.setdefault(block.header.log, []).append(block)
+    return [Run(tuple(written)) for _, written in sorted(logs.items())]
+
+
+class Writer:
+    """The only one that writes a device's logs.
+
+    Args:
+        store: Where they are kept.
+        heads: Where they end in it.
+        now: Gives ms since 1970.
+    """
+
+    def __init__(self, store: Store, heads: Heads, now: Callable[[], int]) -> None:
+        self._store = store
+        self._heads = heads
+        self._now = now
+        self._waiting: list[tuple[Draft, asyncio.Future[Block]]] = []
+        self._committing: asyncio.Task[None] | None = None
+
+    async def write(self, draft: Draft) -> Block:
+        """Write one block; returns once it would survive a power cut.
+
+        Raises:
+            RolledBackError: The store is an old copy of itself.
+            InvalidError: The body is too long.
+            StoreError: It could not be written; nothing was.
+        """
+        if await self._store.note(ROLLED_BACK) is not None:
+            raise RolledBackError
+        if len(draft.body) > MAX_BODY_BYTES:
+            raise InvalidError(f"{len(draft.body)} bytes where {MAX_BODY_BYTES} fit; shorten it")
+        future: asyncio.Future[Block] = asyncio.get_running_loop().create_future()
+        self._waiting.append((draft, future))
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_all())
+        return await future
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        if self._committing is not None:
+            await self._committing
+
+    async def _commit_all(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+            futures = [future for _, future in group]
+            try:
+                blocks = await self._commit([draft for draft, _ in group])
+            except PassalongError as exc:
+                _fail(futures, exc)
+            except BaseException as exc:
+                _fail(futures, exc)
+                raise
+            else:
+                for block, future in zip(blocks, futures, strict=True):
+                    if not future.done():
+                        future.set_result(block)
+
+    async def _commit(self, drafts: list[Draft]) -> list[Block]:
+        heads = self._heads.copy()
+        blocks = [heads.extend(draft) for draft in drafts]
+        outcome = await self._store.absorb(
+            Batch(runs=runs_of(blocks)), seen=self._now(), durable=True
+        )
+        if outcome.new != len(blocks):
+            raise StoreError("the store holds other blocks of this device; run `passalong check`")
+        self._heads = heads
+        return blocks
+
+
+def _fail(futures: Iterable[asyncio.Future[Block]], exc: BaseException) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(exc)
