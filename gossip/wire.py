@@ -140,6 +140,9 @@ def decode_message(raw: bytes) -> Message:
 
 _READ: Final = (Number.DATA, Number.BODIES, Number.STATEMENTS, Number.PROOFS)
 _DATA_START: Final = b"\x82\x06"
+_EMPTY: Final = 0x40
+_SHORT: Final = 0x58
+_NULL: Final = 0xF6
 
 
 def _decode_data(raw: bytes) -> Data:
@@ -165,16 +168,32 @@ def _decode_run(raw: bytes, at: int) -> tuple[RawRun, int]:
     if major != 0 or hops > MAX_HOPS:
         raise InvalidError(f"hops is not a number up to {MAX_HOPS}")
     items: list[RawBlock] = []
-    for _ in range(blocks):
-        header, at = _string(raw, at, MAX_HEADER_BYTES)
-        signature, at = _string(raw, at, SIGNATURE_BYTES)
-        if raw[at : at + 1] == b"\xf6":
-            items.append((header, signature, None))
-            at += 1
-        else:
-            body, at = _string(raw, at, MAX_BODY_BYTES)
-            items.append((header, signature, body))
+    try:
+        for _ in range(blocks):
+            item, at = _decode_block(raw, at)
+            items.append(item)
+    except IndexError as exc:
+        raise InvalidError("cut short") from exc
     return RawRun(items, hops), at
+
+
+def _decode_block(raw: bytes, at: int) -> tuple[RawBlock, int]:
+    """Read header, signature and body; most headers are 24 to 255 bytes, which is read at once."""
+    if raw[at] == _SHORT and raw[at + 1] >= 24:
+        end = at + 2 + raw[at + 1]
+        header, at = raw[at + 2 : end], end
+    else:
+        header, at = _string(raw, at, MAX_HEADER_BYTES)
+    if raw[at] == _EMPTY:
+        signature, at = b"", at + 1
+    elif raw[at] == _SHORT and raw[at + 1] == SIGNATURE_BYTES:
+        signature, at = raw[at + 2 : at + 66], at + 66
+    else:
+        raise InvalidError("a signature is 64 bytes or none")
+    if raw[at] == _NULL:
+        return (header, signature, None), at + 1
+    body, at = _string(raw, at, MAX_BODY_BYTES)
+    return (header, signature, body), at
 
 
 def _string(raw: bytes, at: int, limit: int) -> tuple[bytes, int]:

@@ -9,6 +9,7 @@ a body means (``ledger.kinds``).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -25,7 +26,8 @@ MAX_SEQ: Final = (1 << 40) - 1
 MAX_LOG: Final = (1 << 32) - 1
 MAX_BODY_BYTES: Final = 16_384
 MAX_EXT_BYTES: Final = 32
-MAX_HEADER_BYTES: Final = 256
+MAX_HEADER_BYTES: Final = 258
+"""What it has with every field at its limit."""
 ZEROS: Final = bytes(HASH_BYTES)
 DEVICE_KIND: Final = "device"
 """Kind of (log 0, seq 1); the only kind that block validity knows."""
@@ -37,6 +39,7 @@ _KIND: Final = re.compile(rb"[a-z0-9./-]{1,32}")
 _START: Final = b"\x8a\x01\x58\x20"
 _HASH: Final = b"\x58\x20"
 _PAIR: Final = b"\x82\x58\x20"
+_NO_EXT: Final = b"\x40"
 
 
 class Counterparty(NamedTuple):
@@ -120,9 +123,20 @@ def encode_header(header: Header) -> bytes:
     return encode((VERSION, *header))
 
 
-def prefix_after(author: bytes, log: int, seq: int, previous: bytes) -> bytes:
-    """Return the bytes that the header at ``seq`` after the block ``previous`` must begin with."""
-    return _START + author + encode(log) + encode(seq) + _HASH + previous
+def log_prefix(author: bytes, log: int) -> bytes:
+    """Return the bytes with which every header of a log begins; its seq follows."""
+    return _START + author + encode(log)
+
+
+def prefix_after(start: bytes, seq: int, previous: bytes) -> bytes:
+    """Return the bytes with which the header at ``seq`` begins, if it follows ``previous``.
+
+    Args:
+        start: The log's ``log_prefix``.
+        seq: Its place.
+        previous: Id of the block before.
+    """
+    return start + encode(seq) + _HASH + previous
 
 
 def decode_header(raw: bytes) -> Header:
@@ -152,24 +166,46 @@ def decode_tail(raw: bytes, at: int, author: bytes, log: int, seq: int, previous
     Raises:
         InvalidError: As ``decode_header``.
     """
-    counterparty, at = _counterparty(raw, at)
-    major, size, at = read_head(raw, at)
-    kind = raw[at : at + size]
-    if major != 3 or not _KIND.fullmatch(kind):
-        raise InvalidError("kind is not 1 to 32 of a-z 0-9 . / -")
-    at += size
+    counterparty = None
+    if raw[at : at + 1] == b"\xf6":
+        at += 1
+    else:
+        counterparty, at = _counterparty(raw, at)
+    kind, at = _kind(raw, at)
+    end = at + 2 + HASH_BYTES
     if raw[at : at + 2] != _HASH:
         raise InvalidError("body hash is not 32 bytes")
-    digest = raw[at + 2 : at + 2 + HASH_BYTES]
-    body_size, at = _uint(raw, at + 2 + HASH_BYTES, MAX_BODY_BYTES, "body size")
+    digest = raw[at + 2 : end]
+    body_size, at = _uint(raw, end, MAX_BODY_BYTES, "body size")
+    ext = b""
+    if raw[at:] != _NO_EXT:
+        ext = _ext(raw, at)
+    header = Header(author, log, seq, previous, counterparty, kind, digest, body_size, ext)
+    if seq == 1 or previous == ZEROS:
+        _check_start(header)
+    return header
+
+
+def _kind(raw: bytes, at: int) -> tuple[str, int]:
+    major, size, at = read_head(raw, at)
+    end = at + size
+    if major != 3 or end > len(raw):
+        raise InvalidError("kind is not a text")
+    return _kind_text(raw[at:end]), end
+
+
+@lru_cache(maxsize=256)
+def _kind_text(kind: bytes) -> str:
+    if not _KIND.fullmatch(kind):
+        raise InvalidError("kind is not 1 to 32 of a-z 0-9 . / -")
+    return kind.decode("ascii")
+
+
+def _ext(raw: bytes, at: int) -> bytes:
     major, size, at = read_head(raw, at)
     if major != 2 or size > MAX_EXT_BYTES or at + size != len(raw):
         raise InvalidError(f"ext is not the last {MAX_EXT_BYTES} bytes or fewer")
-    header = Header(
-        author, log, seq, previous, counterparty, kind.decode("ascii"), digest, body_size, raw[at:]
-    )
-    _check_start(header)
-    return header
+    return raw[at:]
 
 
 def _check_start(header: Header) -> None:
@@ -181,9 +217,7 @@ def _check_start(header: Header) -> None:
         raise InvalidError("log 0 does not begin with a device block")
 
 
-def _counterparty(raw: bytes, at: int) -> tuple[Counterparty | None, int]:
-    if raw[at : at + 1] == b"\xf6":
-        return None, at + 1
+def _counterparty(raw: bytes, at: int) -> tuple[Counterparty, int]:
     end = at + 3 + HASH_BYTES
     if raw[at : at + 3] != _PAIR or raw[end : end + 2] != _HASH:
         raise InvalidError("counterparty is neither null nor a person and a proposal")

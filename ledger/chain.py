@@ -6,7 +6,8 @@ be filled). ``place`` says how a run changes the pieces, or what it must know fi
 run contradicts what is held, which is a fork.
 
 From a fork at s on, the log is cut: its pieces end at s - 1, and of the rest the two branches
-with the smallest ids at s are kept apart, 64 blocks further each (``grow``).
+with the smallest ids at s are kept apart, 64 blocks further each (``grow``). A third is kept only
+where neither of the two follows the block at s - 1, which it vouches for.
 """
 
 from __future__ import annotations
@@ -157,6 +158,8 @@ def place(log: Log, run: Run, held: Mapping[int, Held]) -> Placement:
         verdict = _compare(piece, run, held)
         if verdict is not None:
             return verdict
+        if log.fork == run.high + 1 == piece.high + 1 and run.high not in held:
+            return Need(run.high, run.high)
         at = held.get(run.high)
         if at is not None and not at.signed and piece.low <= run.high <= piece.high:
             sign = run.high
@@ -255,19 +258,27 @@ class BranchBlock(NamedTuple):
     previous: bytes
 
 
-def grow(pool: Collection[BranchBlock], fork: int) -> frozenset[bytes]:
-    """Choose which of ``pool`` the two kept branches of a fork at ``fork`` consist of.
+def grow(pool: Collection[BranchBlock], fork: int, trunk: bytes | None = None) -> frozenset[bytes]:
+    """Choose which of ``pool`` the kept branches of a fork at ``fork`` consist of.
 
-    The two smallest ids at the fork, then always the smallest id that follows, at most
-    ``MAX_BRANCH_BLOCKS`` further each: a function of the set, whatever order it came in.
+    The two smallest ids at the fork, and the smallest that follows ``trunk``, then always the
+    smallest id that follows, at most ``MAX_BRANCH_BLOCKS`` further each: a function of the set,
+    whatever order it came in.
+
+    Args:
+        pool: Blocks of the log from the fork on.
+        fork: s.
+        trunk: Id of the block held at s - 1. It may have no signature of its own, so a branch
+            that vouches for it is kept even where two others have smaller ids.
     """
-    followers: dict[bytes, list[BranchBlock]] = {}
+    followers: dict[tuple[bytes, int], list[BranchBlock]] = {}
     for member in pool:
-        followers.setdefault(member.previous, []).append(member)
+        followers.setdefault((member.previous, member.seq), []).append(member)
+    firsts = sorted(member for member in pool if member.seq == fork)
     kept: set[bytes] = set()
-    for root in sorted(member for member in pool if member.seq == fork)[:2]:
+    for root in {*firsts[:2], *[first for first in firsts if first.previous == trunk][:1]}:
         block: BranchBlock | None = root
         while block is not None and block.seq <= fork + MAX_BRANCH_BLOCKS:
             kept.add(block.id)
-            block = min(followers.get(block.id, ()), default=None)
+            block = min(followers.get((block.id, block.seq + 1), ()), default=None)
     return frozenset(kept)

@@ -55,20 +55,27 @@ class Link:
         text = text.strip()
         if not text.lower().startswith(SCHEME) or len(text) > MAX_LINK_CHARACTERS:
             raise InvalidError("not a passalong: link; copy the whole of it")
-        digits = text[len(SCHEME) :].upper()
-        try:
-            raw = base64.b32decode(digits + "=" * (-len(digits) % 8))
-        except (binascii.Error, ValueError) as exc:
-            raise InvalidError("the link has letters that no link has; copy it again") from exc
-        if len(raw) != _SIZE or raw[-_CHECK_BYTES:] != _check(raw[:-_CHECK_BYTES]):
+        raw = _decode_letters(text[len(SCHEME) :])
+        if raw[-_CHECK_BYTES:] != _check(raw[:-_CHECK_BYTES]):
             raise InvalidError("the link is incomplete or mistyped; copy it again")
-        if raw[:1] != _VERSION:
+        if raw[:1] != _VERSION or len(raw) != _SIZE:
             raise InvalidError("the link is of a newer version; update passalong")
         person, device, sealing, certificate = raw[1:33], raw[33:65], raw[65:97], raw[97:161]
         link = cls(person, device, sealing, certificate)
         if not is_certified(link.person, link.device, link.certificate):
             raise InvalidError("the link's certificate is wrong; ask for a new link")
         return link
+
+
+def _decode_letters(letters: str) -> bytes:
+    try:
+        digits = letters.encode("ascii").upper()
+        raw = base64.b32decode(digits + b"=" * (-len(digits) % 8))
+    except (UnicodeEncodeError, binascii.Error) as exc:
+        raise InvalidError("the link has letters that no link has; copy it again") from exc
+    if base64.b32encode(raw).rstrip(b"=") != digits:
+        raise InvalidError("the link is incomplete or mistyped; copy it again")
+    return raw
 
 
 def _check(raw: bytes) -> bytes:

@@ -19,6 +19,7 @@ from ledger.block import (
     check_body,
     decode_header,
     decode_tail,
+    log_prefix,
     prefix_after,
 )
 from ledger.errors import InvalidError
@@ -95,11 +96,12 @@ def link_headers(raws: Sequence[bytes]) -> list[tuple[Header, bytes]]:
     header = decode_header(raws[0])
     linked = [(header, block_id(raws[0]))]
     author, log, seq, previous = header.author, header.log, header.seq, linked[0][1]
+    if seq + len(raws) - 1 > MAX_SEQ:
+        raise InvalidError(f"a log ends at seq {MAX_SEQ}")
+    start = log_prefix(author, log)
     for raw in raws[1:]:
         seq += 1
-        if seq > MAX_SEQ:
-            raise InvalidError(f"a log ends at seq {MAX_SEQ}")
-        prefix = prefix_after(author, log, seq, previous)
+        prefix = prefix_after(start, seq, previous)
         if not raw.startswith(prefix):
             raise InvalidError(f"the header after seq {seq - 1} does not follow it")
         header = decode_tail(raw, len(prefix), author, log, seq, previous)

@@ -13,6 +13,7 @@ from ledger.block import HASH_BYTES, MAX_LOG, MAX_SEQ
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError
 from ledger.keys import CERTIFICATE_CONTEXT, KEY_BYTES, SIGNATURE_BYTES
+from ledger.keys import verify as is_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,19 +66,21 @@ class Revocation:
         )
 
     @classmethod
-    def sign(cls, key: PersonKey, device: bytes, cuts: Iterable[Cut]) -> Self:
-        """Revoke ``device``; its logs weigh up to ``cuts``."""
-        unsigned = cls(key.signing.public, device, tuple(sorted(cuts)), b"")
-        _check_cuts(unsigned.cuts)
-        signature = key.signing.sign(CERTIFICATE_CONTEXT + unsigned.raw)
-        return cls(unsigned.person, device, unsigned.cuts, signature)
+    def sign(cls, key: PersonKey, device: bytes, cuts: Iterable[Cut]) -> Revocation:
+        """Revoke ``device``; its logs weigh up to ``cuts``.
+
+        Raises:
+            InvalidError: Others would refuse it.
+        """
+        raw = cls(key.signing.public, device, tuple(sorted(cuts)), b"").raw
+        return decode_revocation(raw, key.signing.sign(CERTIFICATE_CONTEXT + raw), is_signed)
 
     def outweighs(self, other: Self) -> bool:
         """Say which of two statements about one device is kept: the one that leaves less."""
         return self._rank() < other._rank()
 
-    def _rank(self) -> tuple[int, bytes]:
-        return sum(cut.seq for cut in self.cuts), self.raw
+    def _rank(self) -> tuple[int, bytes, bytes]:
+        return sum(cut.seq for cut in self.cuts), self.raw, self.signature
 
 
 def decode_revocation(raw: bytes, signature: bytes, verify: Verify) -> Revocation:

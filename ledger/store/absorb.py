@@ -7,8 +7,8 @@ over the whole batch and written once, except around a fork, which is rare.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ledger.block import ZEROS, Block, check_body
 from ledger.chain import (
@@ -29,73 +29,12 @@ from ledger.fork import ForkProof, Vouched
 from ledger.run import SIGNED_EVERY, Run
 from ledger.statement import select
 from ledger.store.base import Absorbed, Arrival, Batch, LateBody, LogKey, What
+from ledger.store.ground import Changes, Ground, PlacedBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ledger.statement import Revocation
-
-
-class PlacedBlock(NamedTuple):
-    """A block to be stored, and the arrival it belongs to."""
-
-    block: Block
-    lsn: int
-
-
-@dataclass(slots=True)
-class Changes:
-    """What is to be written. Drops come first, puts after."""
-
-    cuts: list[tuple[LogKey, int]] = field(default_factory=list)
-    branch_drops: list[tuple[LogKey, bytes]] = field(default_factory=list)
-    logs: dict[LogKey, Log] = field(default_factory=dict)
-    blocks: list[PlacedBlock] = field(default_factory=list)
-    bodies: list[LateBody] = field(default_factory=list)
-    branch_puts: list[PlacedBlock] = field(default_factory=list)
-    signatures: list[tuple[LogKey, int, bytes]] = field(default_factory=list)
-    proofs: list[ForkProof] = field(default_factory=list)
-    revocation_drops: list[Revocation] = field(default_factory=list)
-    revocations: list[Revocation] = field(default_factory=list)
-    arrivals: list[Arrival] = field(default_factory=list)
-
-
-class Ground(Protocol):
-    """What a store lets ``Absorption`` see and do inside its transaction."""
-
-    async def load(
-        self, authors: Sequence[bytes]
-    ) -> tuple[dict[LogKey, Log], dict[bytes, frozenset[bytes]]]:
-        """Return all logs held of ``authors``, and the ids held at each one's (log 0, seq 1)."""
-        ...
-
-    async def held(self, key: LogKey, low: int, high: int) -> dict[int, Held]:
-        """Return what the pieces hold at seq ``low`` .. ``high``."""
-        ...
-
-    async def read_all(self, key: LogKey, low: int, high: int) -> list[Block]:
-        """Return the blocks of the pieces at seq ``low`` .. ``high``."""
-        ...
-
-    async def branch(self, key: LogKey) -> list[Block]:
-        """Return the branch blocks of a forked log."""
-        ...
-
-    async def bodiless(self, key: LogKey, low: int, high: int) -> set[int]:
-        """Return at which seq of the pieces a block without body is held."""
-        ...
-
-    async def proof(self, key: LogKey) -> ForkProof | None:
-        """Return the proof kept of a log."""
-        ...
-
-    async def revocations_of(self, person: bytes) -> list[Revocation]:
-        """Return the statements held of a person."""
-        ...
-
-    async def write(self, changes: Changes) -> None:
-        """Carry out ``changes``; visible to the calls above from then on."""
-        ...
 
 
 class Absorption:
@@ -127,8 +66,9 @@ class Absorption:
             await self._convict(proof)
         for run in batch.runs:
             await self._take_run(run)
-        for late in batch.bodies:
-            await self._take_late(late)
+        if batch.bodies:
+            await self._take_bodies(batch.bodies)
+        self._changes.notes.update(batch.notes)
         await self._flush()
         return self.outcome
 
@@ -151,17 +91,22 @@ class Absorption:
         return lsn
 
     async def _take_run(self, run: Run) -> None:
+        """Place what comes before a known fork; the rest may belong to a branch."""
         fork = self._log((run.author, run.log)).fork
         if fork is None or run.high < fork:
             await self._place(run, run)
-        elif run.low >= fork:
-            await self._branch(run)
-        else:
-            await self._place(Run(run.blocks[: fork - run.low], run.hops), run)
-            await self._branch(Run(run.blocks[fork - run.low :], run.hops))
+            return
+        start = max(fork - run.low, 0)
+        if start and not await self._place(Run(run.blocks[:start], run.hops), run):
+            return
+        await self._branch(Run(run.blocks[start:], run.hops))
 
-    async def _place(self, run: Run, whole: Run) -> None:
-        """Place ``run``, which is ``whole`` or what of it comes before a known fork."""
+    async def _place(self, run: Run, whole: Run) -> bool:
+        """Place ``run``, which is ``whole`` or what of it comes before a known fork.
+
+        Returns:
+            False if it proved an earlier fork; all of ``whole`` was taken then.
+        """
         key = (run.author, run.log)
         log, held = self._log(key), dict[int, Held]()
         while isinstance(placement := place(log, run, held), Need):
@@ -174,8 +119,10 @@ class Absorption:
                 self.outcome.refused.append((key, reason))
             case Conflict():
                 await self._flush()
-                await self._convict(await self._prove(whole, placement))
-                await self._take_run(run)
+                await self._convict(await self._prove(whole, placement), prune=False)
+                await self._take_run(whole)
+                return False
+        return True
 
     async def _apply(self, run: Run, before: Log, placed: Placed) -> None:
         key, log, new = (run.author, run.log), placed.log, 0
@@ -196,7 +143,9 @@ class Absorption:
         if new and run.log == 0 and run.low == 1:
             self._root(run.author, frozenset({run.id_at(1)}))
         if new < len(run.blocks) and before.bodies_missing:
-            await self._fill(run)
+            await self._take_bodies(
+                [LateBody(*b.header[:3], b.body) for b in run.blocks if b.body is not None]
+            )
 
     def _count(self, key: LogKey, new: int, known: int) -> None:
         self.outcome.new += new
@@ -206,7 +155,7 @@ class Absorption:
 
     def _root(self, author: bytes, ids: frozenset[bytes]) -> None:
         """(log 0, seq 1) has come or was forked: the author's other logs join, or part."""
-        others = [key for key in self._logs if key[0] == author and key[1] != 0]
+        others = sorted(key for key in self._logs if key[0] == author and key[1] != 0)
         was = {key: self._log(key).joined for key in others}
         self._roots[author] = ids
         for key in others:
@@ -214,35 +163,35 @@ class Absorption:
             if joined is not None and was[key] is None:
                 self._arrive(What.JOINED, key, joined.low, joined.high)
 
-    async def _fill(self, run: Run) -> None:
-        """Bodies that were missing may be in a run whose blocks are known."""
+    async def _take_bodies(self, bodies: Sequence[LateBody]) -> None:
+        """Fill in the bodies that are missing; others are not looked at."""
         await self._flush()
-        lacking = await self._ground.bodiless((run.author, run.log), run.low, run.high)
-        for block in run.blocks:
-            if block.header.seq in lacking and block.body is not None:
-                self._add_body(LateBody(*block.header[:3], block.body))
+        by_log: dict[LogKey, list[LateBody]] = {}
+        for late in bodies:
+            by_log.setdefault((late.author, late.log), []).append(late)
+        for key, some in by_log.items():
+            lacking = await self._ground.bodiless(key, {late.seq for late in some})
+            filled: list[LateBody] = []
+            for late in some:
+                if late.seq not in lacking:
+                    continue
+                try:
+                    check_body(lacking[late.seq], late.body)
+                except InvalidError as exc:
+                    self.outcome.refused.append((key, str(exc)))
+                else:
+                    del lacking[late.seq]
+                    filled.append(late)
+            self._fill(key, filled)
 
-    async def _take_late(self, late: LateBody) -> None:
-        key = (late.author, late.log)
-        await self._flush()
-        lacking = await self._ground.bodiless(key, late.seq, late.seq)
-        if late.seq not in lacking:
-            return
-        (block,) = await self._ground.read_all(key, late.seq, late.seq)
-        try:
-            check_body(block.header, late.body)
-        except InvalidError as exc:
-            self.outcome.refused.append((key, str(exc)))
-            return
-        self._add_body(late)
-
-    def _add_body(self, late: LateBody) -> None:
-        key = (late.author, late.log)
-        log = self._log(key)
-        self._keep(replace(log, bodies_missing=log.bodies_missing - 1))
-        self._arrive(What.BODIES, key, late.seq, late.seq)
-        self._changes.bodies.append(late)
-        self.outcome.bodies += 1
+    def _fill(self, key: LogKey, bodies: Collection[LateBody]) -> None:
+        if bodies:
+            log = self._log(key)
+            self._keep(replace(log, bodies_missing=log.bodies_missing - len(bodies)))
+            for low, high in _ranges(late.seq for late in bodies):
+                self._arrive(What.BODIES, key, low, high)
+            self._changes.bodies += bodies
+            self.outcome.bodies += len(bodies)
 
     async def _prove(self, run: Run, conflict: Conflict) -> ForkProof:
         key, low = (run.author, run.log), conflict.held_from
@@ -253,7 +202,7 @@ class Absorption:
         theirs = run.blocks[conflict.run_from - run.low :]
         return ForkProof.of(Vouched.of(ours), Vouched.of(theirs))
 
-    async def _convict(self, proof: ForkProof) -> None:
+    async def _convict(self, proof: ForkProof, *, prune: bool = True) -> None:
         key = (proof.author, proof.log)
         await self._flush()
         known = await self._ground.proof(key)
@@ -262,48 +211,66 @@ class Absorption:
         self._changes.proofs.append(proof)
         log = self._log(key)
         if log.fork is None or proof.seq < log.fork:
-            await self._cut(log, proof.seq)
+            await self._cut(log, proof.seq, prune=prune)
 
-    async def _cut(self, log: Log, fork: int) -> None:
-        """Move what is held from the fork on out of the pieces and into the branches."""
+    async def _cut(self, log: Log, fork: int, *, prune: bool) -> None:
+        """Move what is held from the fork on out of the pieces and into the branches.
+
+        Args:
+            log: What is held.
+            fork: The new verdict.
+            prune: Keep of the branches what belongs there; False where the run that proved the
+                fork, and may hold blocks between, is taken next.
+        """
         key = (log.author, log.number)
         moved = await self._ground.read_all(key, fork, fork + MAX_BRANCH_BLOCKS)
         tips = await self._ground.held(key, fork - 1, fork - 1)
+        held = {block.id: block for block in await self._ground.branch(key)}
+        pool = held | {block.id: block for block in moved}
         after = cut(log, fork, tips)
-        lsn = self._arrive(What.VERDICT, key, fork, fork)
+        kept = _branches(after, pool) if prune else frozenset(pool)
         self._changes.cuts.append((key, fork))
-        self.outcome.forks.append(key)
-        await self._regrow(key, fork, moved, lsn)
         self._keep(after)
+        if key not in self.outcome.forks:
+            self.outcome.forks.append(key)
+        lsn = self._arrive(What.VERDICT, key, fork, fork)
+        self._replant(key, held, {i: pool[i] for i in kept}, lsn)
         await self._flush()
-        lacking = await self._ground.bodiless(key, 1, fork - 1)
-        self._keep(replace(after, bodies_missing=len(lacking)))
+        missing = await self._ground.count_bodiless(key)
+        self._keep(replace(after, bodies_missing=missing))
 
     async def _branch(self, run: Run) -> None:
-        """Blocks from a fork on: kept if they belong to the two branches that are."""
+        """Blocks from a fork on: kept if they belong to the branches that are."""
         key = (run.author, run.log)
-        fork = self._log(key).fork
-        if fork is None:
-            raise AssertionError("only a forked log has branches")
         await self._flush()
-        lsn = self._arrive(What.BLOCKS, key, run.low, run.high, run.hops)
-        new = await self._regrow(key, fork, run.blocks, lsn)
-        if not new:
-            self._changes.arrivals.pop()
-        self._count(key, new, len(run.blocks) - new)
-
-    async def _regrow(self, key: LogKey, fork: int, more: Sequence[Block], lsn: int) -> int:
         held = {block.id: block for block in await self._ground.branch(key)}
-        pool = held | {b.id: b for b in more if b.id not in held or held[b.id].body is None}
-        kept = grow(
-            [BranchBlock(b.id, b.header.seq, b.header.previous) for b in pool.values()], fork
-        )
-        puts = [pool[ident] for ident in sorted(kept) if pool[ident] is not held.get(ident)]
-        self._changes.branch_puts += [PlacedBlock(block, lsn) for block in puts]
-        self._changes.branch_drops += [(key, ident) for ident in sorted(held.keys() - kept)]
-        if key[1] == 0 and fork == 1:
-            self._root(key[0], frozenset(i for i in kept if pool[i].header.seq == fork))
-        return sum(block.id not in held for block in puts)
+        pool = held | {block.id: _richer(block, held.get(block.id)) for block in run.blocks}
+        kept = {i: pool[i] for i in _branches(self._log(key), pool)}
+        mine = [block for block in run.blocks if block.id in kept]
+        new = [block.header.seq for block in mine if block.id not in held]
+        filled = [
+            block.header.seq
+            for block in mine
+            if block.body is not None and block.id in held and held[block.id].body is None
+        ]
+        lsn = self.lsn
+        if new:
+            self._arrive(What.BLOCKS, key, new[0], new[-1], run.hops)
+        for low, high in _ranges(filled):
+            self._arrive(What.BODIES, key, low, high)
+        self._replant(key, held, kept, lsn)
+        self._count(key, len(new), sum(block.id in held for block in run.blocks))
+        self.outcome.bodies += len(filled)
+
+    def _replant(
+        self, key: LogKey, held: Mapping[bytes, Block], kept: Mapping[bytes, Block], lsn: int
+    ) -> None:
+        """Have ``kept`` where ``held`` was."""
+        changed = [kept[ident] for ident in sorted(kept) if kept[ident] != held.get(ident)]
+        self._changes.branch_puts += [PlacedBlock(block, lsn) for block in changed]
+        self._changes.branch_drops += [(key, ident) for ident in sorted(held.keys() - kept.keys())]
+        if key[1] == 0 and self._log(key).fork == 1:
+            self._root(key[0], frozenset(i for i, b in kept.items() if b.header.seq == 1))
 
     async def _revoke(self, revocation: Revocation) -> None:
         await self._flush()
@@ -313,4 +280,31 @@ class Absorption:
             self._changes.revocation_drops += [r for r in held if r not in kept]
             self._arrive(What.STATEMENT, (revocation.device, 0), 0, 0)
             self._changes.revocations.append(revocation)
-            self.outcome.revoked.append(revocation.device)
+            if revocation.device not in self.outcome.revoked:
+                self.outcome.revoked.append(revocation.device)
+
+
+def _branches(log: Log, pool: Mapping[bytes, Block]) -> frozenset[bytes]:
+    """Choose which of ``pool`` are kept of the branches of ``log``, which is forked."""
+    fork = log.fork or 1
+    trunk = next((piece.tip for piece in log.pieces if piece.high == fork - 1), None)
+    shape = [BranchBlock(b.id, b.header.seq, b.header.previous) for b in pool.values()]
+    return grow(shape, fork, trunk)
+
+
+def _richer(block: Block, held: Block | None) -> Block:
+    """The same block with whatever signature and body one of the two has."""
+    if held is None:
+        return block
+    body = block.body if held.body is None else held.body
+    return held._replace(signature=held.signature or block.signature, body=body)
+
+
+def _ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
+    ranges: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if ranges and ranges[-1][1] == seq - 1:
+            ranges[-1] = (ranges[-1][0], seq)
+        else:
+            ranges.append((seq, seq))
+    return ranges

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
     from ledger.block import Block
     from ledger.chain import Log
@@ -84,12 +84,21 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction takes in; everything in it was checked."""
+    """What one transaction takes in; everything in it was checked.
+
+    Attributes:
+        runs: Vouched blocks.
+        bodies: Bodies of blocks that are held, or come in ``runs``.
+        proofs: Fork proofs.
+        revocations: Person statements.
+        notes: Private notes of this node to keep, or (None) to remove.
+    """
 
     runs: Sequence[Run] = ()
     bodies: Sequence[LateBody] = ()
     proofs: Sequence[ForkProof] = ()
     revocations: Sequence[Revocation] = ()
+    notes: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,7 +107,7 @@ class Absorbed:
 
     Attributes:
         new: Blocks that were not held.
-        known: Blocks that were.
+        known: Blocks that were; one that belongs to no kept branch of a fork is neither.
         bodies: Bodies filled in later.
         forks: Logs whose verdict is new or smaller.
         revoked: Devices with a new statement.
@@ -148,11 +157,11 @@ class Store(Protocol):
         ...
 
     async def branches(self, key: LogKey) -> list[Block]:
-        """Return the blocks kept from a fork on, by seq and id."""
+        """Return the blocks kept from a fork on, by seq and id; see ``ledger.chain.grow``."""
         ...
 
     async def find(self, prefix: bytes) -> list[Block]:
-        """Return held blocks whose id begins with ``prefix`` (at least 4 bytes), at most 16."""
+        """Return the 16 smallest ids' held blocks whose id begins with ``prefix`` (>= 4 bytes)."""
         ...
 
     def entries(self, log: int | None = None, *, page: int = 512) -> AsyncIterator[list[Entry]]:

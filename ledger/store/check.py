@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ledger.block import BLOCK_CONTEXT, Block, block_id, check_body, decode_header
-from ledger.chain import BranchBlock, grow
-from ledger.errors import InvalidError
+from ledger.block import BLOCK_CONTEXT, MAX_SEQ, Block, block_id, check_body, decode_header
+from ledger.chain import MAX_BRANCH_BLOCKS, BranchBlock, grow
+from ledger.errors import InvalidError, StoreError
 from ledger.fork import decode_proof
 from ledger.keys import verify
 from ledger.run import must_be_signed
 from ledger.statement import decode_revocation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ledger.chain import Log, Piece
     from ledger.store.base import LogKey, Store
 
@@ -22,27 +24,31 @@ _PAGE = 256
 async def check_store(store: Store) -> list[str]:
     """Return what is wrong in ``store``, one line each; an empty list is a clean bill."""
     wrong: list[str] = []
-    for log in await store.logs():
+    try:
+        logs = await store.logs()
+    except StoreError as exc:
+        return [str(exc)]
+    for log in logs:
         try:
             await _check_log(store, log)
-        except InvalidError as exc:
+        except (InvalidError, StoreError) as exc:
             wrong.append(f"log {log.number} of {log.author.hex()}: {exc}")
-    wrong += await _check_evidence(store)
-    return wrong
+    return wrong + await _check_proofs(store, logs) + await _check_revocations(store)
 
 
 async def _check_log(store: Store, log: Log) -> None:
     key = (log.author, log.number)
     lacking = 0
-    edges = [piece.low for piece in log.pieces] + [(1 << 40)]
+    end = MAX_SEQ + 2 if log.fork is None else log.fork + 1
+    edges = [piece.low for piece in log.pieces] + [end]
     for piece, after in zip(log.pieces, edges[1:], strict=True):
         if not piece.low <= piece.high < after - 1:
-            raise InvalidError(f"pieces touch or overlap at seq {piece.high}")
+            raise InvalidError(f"pieces touch or overlap, or pass a fork, at seq {piece.high}")
         lacking += await _check_piece(store, key, piece, fork=log.fork)
     if lacking != log.bodies_missing:
         raise InvalidError(f"{lacking} bodies missing where {log.bodies_missing} are noted")
     if log.fork is not None:
-        await _check_branches(store, key, log.fork)
+        await _check_branches(store, log, log.fork)
     held = sum(piece.high - piece.low + 1 for piece in log.pieces)
     if await _count(store, key) != held:
         raise InvalidError("blocks outside of every piece")
@@ -83,13 +89,23 @@ def _check_signature(block: Block) -> None:
         raise InvalidError(f"the signature at seq {block.header.seq} is wrong")
 
 
-async def _check_branches(store: Store, key: LogKey, fork: int) -> None:
-    blocks = await store.branches(key)
+async def _check_branches(store: Store, log: Log, fork: int) -> None:
+    blocks = await store.branches((log.author, log.number))
+    followed = {block.header.previous for block in blocks}
     for block in blocks:
-        _check_block(block, key, block.header.seq, block.header.previous)
+        seq = block.header.seq
+        _check_block(block, (log.author, log.number), seq, block.header.previous)
+        is_last = block.id not in followed and seq != fork + MAX_BRANCH_BLOCKS
+        if must_be_signed(block.header, is_last=is_last) and not block.signature:
+            raise InvalidError(f"no signature at seq {seq} after a fork")
+    trunk = next((piece.tip for piece in log.pieces if piece.high == fork - 1), None)
     shape = [BranchBlock(b.id, b.header.seq, b.header.previous) for b in blocks]
-    if grow(shape, fork) != {block.id for block in blocks}:
+    if grow(shape, fork, trunk) != {block.id for block in blocks}:
         raise InvalidError(f"blocks that belong to no branch from seq {fork}")
+    if trunk is not None and trunk not in followed:
+        tips = await store.read((log.author, log.number), fork - 1, fork - 1)
+        if not all(tip.signature for tip in tips):
+            raise InvalidError(f"nothing vouches for seq {fork - 1}")
 
 
 async def _count(store: Store, key: LogKey) -> int:
@@ -100,18 +116,30 @@ async def _count(store: Store, key: LogKey) -> int:
     return count
 
 
-async def _check_evidence(store: Store) -> list[str]:
+async def _check_proofs(store: Store, logs: Sequence[Log]) -> list[str]:
     wrong: list[str] = []
-    forks = {(log.author, log.number): log.fork for log in await store.logs()}
-    for proof in await store.proofs():
+    forks = {(log.author, log.number): log.fork for log in logs if log.fork is not None}
+    try:
+        proofs = await store.proofs()
+    except StoreError as exc:
+        return [f"fork proofs: {exc}"]
+    for proof in proofs:
         try:
             decode_proof(proof.encode(), verify)
         except InvalidError as exc:
             wrong.append(f"fork proof of {proof.author.hex()}: {exc}")
         if forks.pop((proof.author, proof.log), None) != proof.seq:
             wrong.append(f"the verdict on {proof.author.hex()} is not what its proof says")
-    wrong += [f"a verdict on {key[0].hex()} without proof" for key, s in forks.items() if s]
-    for revocation in await store.revocations():
+    return wrong + [f"a verdict on {author.hex()} without proof" for author, _ in forks]
+
+
+async def _check_revocations(store: Store) -> list[str]:
+    wrong: list[str] = []
+    try:
+        revocations = await store.revocations()
+    except StoreError as exc:
+        return [f"person statements: {exc}"]
+    for revocation in revocations:
         try:
             decode_revocation(revocation.raw, revocation.signature, verify)
         except InvalidError as exc:

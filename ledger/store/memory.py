@@ -6,11 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ledger.block import ZEROS, Block
+from ledger.block import ZEROS, Block, Header
 from ledger.chain import Held, Log
-from ledger.store.absorb import Absorption, Changes, PlacedBlock
+from ledger.store.absorb import Absorption
 from ledger.store.base import Absorbed, Arrival, Batch, Entry, Known, LogKey
 from ledger.store.check import check_store
+from ledger.store.ground import Changes, PlacedBlock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -52,8 +53,7 @@ class MemoryStore:
         return replace(self._has.logs[key], roots=roots)
 
     async def read(self, key: LogKey, low: int, high: int, *, limit: int = 256) -> list[Block]:
-        held = self._has.blocks.get(key, {})
-        return [held[seq].block for seq in sorted(held) if low <= seq <= high][:limit]
+        return (await _MemoryGround(self._has).read_all(key, low, high))[:limit]
 
     async def branches(self, key: LogKey) -> list[Block]:
         return await _MemoryGround(self._has).branch(key)
@@ -65,7 +65,8 @@ class MemoryStore:
             for held in shelf.values()
             for placed in held.values()
         ]
-        return sorted(b for b in everywhere if b.id.startswith(prefix))[:16]
+        found = [block for block in everywhere if block.id.startswith(prefix)]
+        return sorted(found, key=lambda block: block.id)[:16]
 
     async def entries(
         self, log: int | None = None, *, page: int = 512
@@ -142,14 +143,22 @@ class _MemoryGround:
 
     async def read_all(self, key: LogKey, low: int, high: int) -> list[Block]:
         held = self._has.blocks.get(key, {})
-        return [held[seq].block for seq in sorted(held) if low <= seq <= high]
+        narrow = high - low < len(held)
+        seqs = range(low, high + 1) if narrow else sorted(held)
+        return [held[seq].block for seq in seqs if seq in held and low <= seq <= high]
 
     async def branch(self, key: LogKey) -> list[Block]:
         blocks = [placed.block for placed in self._has.branches.get(key, {}).values()]
         return sorted(blocks, key=lambda block: (block.header.seq, block.id))
 
-    async def bodiless(self, key: LogKey, low: int, high: int) -> set[int]:
-        return {b.header.seq for b in await self.read_all(key, low, high) if b.body is None}
+    async def bodiless(self, key: LogKey, seqs: Collection[int]) -> dict[int, Header]:
+        held = self._has.blocks.get(key, {})
+        blocks = [held[seq].block for seq in seqs if seq in held]
+        return {block.header.seq: block.header for block in blocks if block.body is None}
+
+    async def count_bodiless(self, key: LogKey) -> int:
+        held = self._has.blocks.get(key, {})
+        return sum(placed.block.body is None for placed in held.values())
 
     async def proof(self, key: LogKey) -> ForkProof | None:
         return self._has.proofs.get(key)
@@ -165,14 +174,18 @@ class _MemoryGround:
             header = placed.block.header
             has.blocks[header.author, header.log][header.seq] = placed
         for placed in changes.branch_puts:
-            header = placed.block.header
-            has.branches[header.author, header.log][placed.block.id] = placed
+            branch = has.branches[placed.block.header.author, placed.block.header.log]
+            was = branch.get(placed.block.id, placed)
+            branch[placed.block.id] = PlacedBlock(placed.block, was.lsn)
         self._amend(changes)
         has.proofs |= {(proof.author, proof.log): proof for proof in changes.proofs}
         has.revocations |= {(r.person, r.device): r for r in changes.revocations}
         has.arrivals += changes.arrivals
+        has.notes |= {name: value for name, value in changes.notes.items() if value is not None}
 
     def _drop(self, changes: Changes) -> None:
+        for name in changes.notes:
+            self._has.notes.pop(name, None)
         for key, fork in changes.cuts:
             for seq in [seq for seq in self._has.blocks[key] if seq >= fork]:
                 del self._has.blocks[key][seq]

@@ -12,22 +12,23 @@ import sqlite3
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-import aiosqlite
-
 from ledger.block import ZEROS
 from ledger.chain import Log
-from ledger.errors import StoreError
+from ledger.errors import InvalidError, StoreError
 from ledger.fork import decode_proof
 from ledger.statement import decode_revocation
 from ledger.store.absorb import Absorption
 from ledger.store.base import Absorbed, Arrival, Batch, Entry, Known, LogKey, What
 from ledger.store.check import check_store
-from ledger.store.migrations import APPLICATION_ID, MIGRATIONS
+from ledger.store.sqlite_check import check_tables
+from ledger.store.sqlite_file import damaged, explain, open_file, value
 from ledger.store.sqlite_ground import SqliteGround, id_prefix, to_block, trusted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine
     from pathlib import Path
+
+    import aiosqlite
 
     from ledger.block import Block
     from ledger.fork import ForkProof
@@ -45,23 +46,6 @@ ORDER BY b.author_no, b.log, b.seq LIMIT ?
 """
 
 
-def explain(exc: sqlite3.Error) -> StoreError:
-    """Say in a line what a person can do about an error of SQLite."""
-    text = str(exc)
-    if "full" in text:
-        return StoreError("the disk is full; free some space and try again, nothing was lost")
-    if "readonly" in text or "unable to open" in text:
-        return StoreError("the home folder cannot be written; check its permissions")
-    if "locked" in text:
-        return StoreError("another program has the store open; close it and try again")
-    if "malformed" in text or "not a database" in text or "disk I/O" in text:
-        return StoreError(
-            f"the store is damaged ({text}); move store.db away and import a bundle that has your"
-            " posts, or `passalong restore` into a new home"
-        )
-    return StoreError(f"the store failed: {text}")
-
-
 class SqliteStore:
     """Satisfies ``Store``. Open it with ``open``; one process at a time (``mesh.home`` locks).
 
@@ -77,7 +61,7 @@ class SqliteStore:
         self._new_run = new_run
         self._run_begun = False
         self._synchronous = ""
-        self._next_lsn = 1
+        self._next_lsn: int | None = None
         self._closed = False
 
     @classmethod
@@ -87,41 +71,12 @@ class SqliteStore:
         Raises:
             StoreError: Not a store, damaged, of a newer version, or not writable.
         """
-        try:
-            db = await aiosqlite.connect(path, isolation_level="IMMEDIATE")
-        except sqlite3.Error as exc:
-            raise explain(exc) from exc
-        store = cls(db, new_run)
-        try:
-            await store._prepare()
-        except BaseException as exc:
-            await db.close()
-            if isinstance(exc, sqlite3.Error):
-                raise explain(exc) from exc
-            raise
-        return store
-
-    async def _prepare(self) -> None:
-        version = await self._value("PRAGMA user_version")
-        application = await self._value("PRAGMA application_id")
-        if version > len(MIGRATIONS):
-            raise StoreError("the store was written by a newer passalong; update passalong")
-        if application != APPLICATION_ID and (application or version):
-            raise StoreError("store.db belongs to another program; use another home")
-        await self._db.execute("PRAGMA journal_mode = WAL")
-        await self._synchronise(durable=True)
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
-            marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
-            await self._db.executescript(f"BEGIN IMMEDIATE; {script} {marks} COMMIT;")
-        self._next_lsn = 1 + await self._value("SELECT coalesce(max(lsn), 0) FROM arrivals")
-
-    async def _value(self, sql: str) -> int:
-        rows = await self._db.execute_fetchall(sql)
-        return int(next(iter(rows))[0])
+        return cls(await open_file(path), new_run)
 
     async def _synchronise(self, *, durable: bool) -> None:
         mode = "FULL" if durable else "NORMAL"
         if mode != self._synchronous:
+            self._synchronous = ""
             await self._db.execute(f"PRAGMA synchronous = {mode}")
             self._synchronous = mode
 
@@ -131,16 +86,25 @@ class SqliteStore:
         async def whole() -> T:
             async with self._guard():
                 await self._synchronise(durable=durable)
+                begun = self._run_begun
                 try:
                     result = await work()
                     await self._db.commit()
                 except BaseException:
-                    self._ground = SqliteGround(self._db)
+                    self._forget(run_begun=begun)
                     await self._db.rollback()
                     raise
                 return result
 
-        return await asyncio.shield(asyncio.ensure_future(whole()))
+        task = asyncio.ensure_future(whole())
+        task.add_done_callback(_heard)
+        return await asyncio.shield(task)
+
+    def _forget(self, *, run_begun: bool) -> None:
+        """What is remembered of the database may not have come to be."""
+        self._ground = SqliteGround(self._db)
+        self._next_lsn = None
+        self._run_begun = run_begun
 
     @asynccontextmanager
     async def _guard(self) -> AsyncIterator[None]:
@@ -151,23 +115,26 @@ class SqliteStore:
                 yield
             except sqlite3.Error as exc:
                 raise explain(exc) from exc
+            except InvalidError as exc:
+                raise damaged(str(exc)) from exc
 
     async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
-        async def work() -> tuple[Absorbed, int]:
+        async def work() -> Absorbed:
+            if self._next_lsn is None:
+                self._next_lsn = 1 + await value(
+                    self._db, "SELECT coalesce(max(lsn), 0) FROM arrivals"
+                )
             absorption = Absorption(self._ground, self._next_lsn, seen)
             outcome = await absorption.take(batch)
             if absorption.lsn > self._next_lsn and not self._run_begun:
-                await self._begin_run()
-            return outcome, absorption.lsn
+                await self._begin_run(self._next_lsn)
+            self._next_lsn = absorption.lsn
+            return outcome
 
-        outcome, lsn = await self._transact(work, durable=durable)
-        self._next_lsn = lsn
-        return outcome
+        return await self._transact(work, durable=durable)
 
-    async def _begin_run(self) -> None:
-        await self._db.execute(
-            "INSERT OR REPLACE INTO runs VALUES (?, ?)", (self._next_lsn, self._new_run())
-        )
+    async def _begin_run(self, lsn: int) -> None:
+        await self._db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?)", (lsn, self._new_run()))
         await self._db.execute(
             "DELETE FROM runs WHERE first_lsn NOT IN"
             " (SELECT first_lsn FROM runs ORDER BY first_lsn DESC LIMIT ?)",
@@ -200,8 +167,9 @@ class SqliteStore:
                 " UNION ALL SELECT header, signature, body FROM branches",
                 (id_prefix(prefix),),
             )
-        blocks = (to_block(*row) for row in rows)
-        return sorted(block for block in blocks if block.id.startswith(prefix))[:16]
+            blocks = [to_block(*row) for row in rows]
+        found = [block for block in blocks if block.id.startswith(prefix)]
+        return sorted(found, key=lambda block: block.id)[:16]
 
     async def entries(
         self, log: int | None = None, *, page: int = 512
@@ -211,12 +179,12 @@ class SqliteStore:
         while True:
             async with self._guard():
                 rows = await self._db.execute_fetchall(_ENTRIES, (*last, log, log, page))
-            found: list[Entry] = []
-            for number, log_number, seq, header, signature, body, hops, seen in rows:
-                block = to_block(header, signature, body)
-                last = (number, log_number, seq)
-                joined = seq <= heads.get((block.header.author, log_number), 0)
-                found.append(Entry(block, joined, hops, seen))
+                found: list[Entry] = []
+                for number, log_number, seq, header, signature, body, hops, seen in rows:
+                    block = to_block(header, signature, body)
+                    last = (number, log_number, seq)
+                    joined = seq <= heads.get((block.header.author, log_number), 0)
+                    found.append(Entry(block, joined, hops, seen))
             if not found:
                 return
             yield found
@@ -236,14 +204,14 @@ class SqliteStore:
             rows = await self._db.execute_fetchall(
                 "SELECT proof FROM proofs JOIN authors USING (author_no) ORDER BY author, log"
             )
-        return [decode_proof(raw, trusted) for (raw,) in rows]
+            return [decode_proof(raw, trusted) for (raw,) in rows]
 
     async def revocations(self) -> list[Revocation]:
         async with self._guard():
             rows = await self._db.execute_fetchall(
                 "SELECT statement, signature FROM revocations ORDER BY person, device"
             )
-        return [decode_revocation(raw, signature, trusted) for raw, signature in rows]
+            return [decode_revocation(raw, signature, trusted) for raw, signature in rows]
 
     async def known(self) -> list[Known]:
         async with self._guard():
@@ -279,16 +247,26 @@ class SqliteStore:
         return await self._transact(work, durable=True)
 
     async def check(self) -> list[str]:
-        async with self._guard():
-            rows = await self._db.execute_fetchall("PRAGMA integrity_check")
-        wrong = [f"SQLite: {line}" for (line,) in rows if line != "ok"]
-        return wrong or await check_store(self)
+        try:
+            async with self._guard():
+                wrong = await check_tables(self._db)
+        except StoreError as exc:
+            if self._closed:
+                raise
+            return [str(exc)]
+        return wrong + await check_store(self)
 
     async def close(self) -> None:
         async with self._lock:
             if not self._closed:
                 self._closed = True
                 await self._db.close()
+
+
+def _heard(task: asyncio.Future[T]) -> None:
+    """Nobody may be left to hear how a transaction ended; that is no news to the event loop."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _rooted(log: Log, roots: dict[bytes, frozenset[bytes]]) -> Log:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ledger.block import Block, block_id, decode_header
+from ledger.block import Block, Header, block_id, decode_header
 from ledger.chain import Held, Log, Piece
 from ledger.fork import ForkProof, decode_proof
 from ledger.statement import Revocation, decode_revocation
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import aiosqlite
 
-    from ledger.store.absorb import Changes
     from ledger.store.base import LogKey
+    from ledger.store.ground import Changes
 
 _MANY: Final = 500
 """Parameters in one statement; SQLite's own limit was 999 for long."""
@@ -37,6 +37,10 @@ _BLOCKS: Final = """
 SELECT b.header, b.signature, c.body FROM blocks b
 LEFT JOIN bodies c ON c.author_no = b.author_no AND c.log = b.log AND c.seq = b.seq
 WHERE b.author_no = ? AND b.log = ? AND b.seq BETWEEN ? AND ? ORDER BY b.seq LIMIT ?
+"""
+_LACKING: Final = """
+FROM blocks b LEFT JOIN bodies c ON c.author_no = b.author_no AND c.log = b.log AND c.seq = b.seq
+WHERE c.seq IS NULL AND b.author_no = ? AND b.log = ?
 """
 _BRANCH: Final = """
 SELECT header, signature, body FROM branches WHERE author_no = ? AND log = ? ORDER BY seq, id
@@ -107,7 +111,7 @@ class SqliteGround:
         roots: dict[bytes, frozenset[bytes]],
     ) -> None:
         pieces: dict[LogKey, list[Piece]] = {}
-        forked: list[bytes] = []
+        forked: dict[int, bytes] = {}
         for author, number, log, fork, missing, low, high, previous, tip, root in rows:
             self._numbers[author] = number
             if author not in roots:
@@ -119,13 +123,25 @@ class SqliteGround:
             if low is not None:
                 pieces.setdefault(key, []).append(Piece(low, high, previous, tip))
             if log == 0 and fork == 1:
-                forked.append(author)
+                forked[number] = author
         for key, held in pieces.items():
             log = logs[key]
             logs[key] = Log(*key, log.roots, tuple(held), log.fork, log.bodies_missing)
-        for author in forked:
-            firsts = await self.branch((author, 0))
-            roots[author] = frozenset(b.id for b in firsts if b.header.seq == 1)
+        for number, ident in await self._firsts(list(forked)):
+            roots[forked[number]] |= {ident}
+
+    async def _firsts(self, numbers: Sequence[int]) -> list[tuple[int, bytes]]:
+        """Return the ids at (log 0, seq 1) of authors who forked that."""
+        firsts: list[tuple[int, bytes]] = []
+        for start in range(0, len(numbers), _MANY):
+            some = numbers[start : start + _MANY]
+            rows = await self._db.execute_fetchall(
+                "SELECT author_no, id FROM branches WHERE log = 0 AND seq = 1"  # noqa: S608
+                f" AND author_no IN ({','.join('?' * len(some))})",
+                tuple(some),
+            )
+            firsts += [(number, ident) for number, ident in rows]
+        return firsts
 
     async def held(self, key: LogKey, low: int, high: int) -> dict[int, Held]:
         rows = await self._db.execute_fetchall(
@@ -144,14 +160,24 @@ class SqliteGround:
         rows = await self._db.execute_fetchall(_BRANCH, (await self.number(key[0]), key[1]))
         return [to_block(*row) for row in rows]
 
-    async def bodiless(self, key: LogKey, low: int, high: int) -> set[int]:
+    async def bodiless(self, key: LogKey, seqs: Collection[int]) -> dict[int, Header]:
+        number, wanted = await self.number(key[0]), sorted(seqs)
+        found: dict[int, Header] = {}
+        for start in range(0, len(wanted), _MANY):
+            some = wanted[start : start + _MANY]
+            rows = await self._db.execute_fetchall(
+                f"SELECT b.seq, b.header {_LACKING} AND b.seq IN ({','.join('?' * len(some))})",
+                (number, key[1], *some),
+            )
+            found |= {seq: decode_header(raw) for seq, raw in rows}
+        return found
+
+    async def count_bodiless(self, key: LogKey) -> int:
         rows = await self._db.execute_fetchall(
-            "SELECT b.seq FROM blocks b LEFT JOIN bodies c"
-            " ON c.author_no = b.author_no AND c.log = b.log AND c.seq = b.seq"
-            " WHERE b.author_no = ? AND b.log = ? AND b.seq BETWEEN ? AND ? AND c.seq IS NULL",
-            (await self.number(key[0]), key[1], low, high),
+            f"SELECT count(*) {_LACKING}",
+            (await self.number(key[0]), key[1]),
         )
-        return {seq for (seq,) in rows}
+        return sum(count for (count,) in rows)
 
     async def proof(self, key: LogKey) -> ForkProof | None:
         rows = await self._db.execute_fetchall(
@@ -218,8 +244,9 @@ class SqliteGround:
                 log.bodies_missing,
             ):
                 heads.append((*place, log.fork, log.bodies_missing))
-            was = set(before.pieces) if before else set()
-            gone += [(*place, piece.low) for piece in was - set(log.pieces)]
+            was = before.pieces if before else ()
+            stay = {piece.low for piece in log.pieces}
+            gone += [(*place, piece.low) for piece in was if piece.low not in stay]
             put += [(*place, *piece) for piece in log.pieces if piece not in was]
             self._stored[key] = log
         await self._many("INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?)", heads)
@@ -232,8 +259,7 @@ class SqliteGround:
         for block, lsn in changes.blocks:
             header = block.header
             place = (self._numbers[header.author], header.log, header.seq)
-            prefix = int.from_bytes(block.id[:4], "big")
-            rows.append((*place, prefix, lsn, block.raw, block.signature or None))
+            rows.append((*place, id_prefix(block.id), lsn, block.raw, block.signature or None))
             if block.body is not None:
                 bodies.append((*place, block.body))
         bodies += [(self._numbers[b.author], b.log, b.seq, b.body) for b in changes.bodies]
@@ -247,7 +273,8 @@ class SqliteGround:
     async def _write_evidence(self, changes: Changes) -> None:
         numbers = self._numbers
         await self._many(
-            "INSERT OR REPLACE INTO branches VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO branches VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET signature = excluded.signature, body = excluded.body",
             [
                 (
                     *(numbers[b.header.author], b.header.log, b.header.seq),
@@ -267,4 +294,12 @@ class SqliteGround:
         await self._many(
             "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(a.lsn, a.what, numbers[a.author], *a[3:]) for a in changes.arrivals],
+        )
+        notes = changes.notes.items()
+        await self._many(
+            "DELETE FROM notes WHERE name = ?", [(name,) for name, value in notes if value is None]
+        )
+        await self._many(
+            "INSERT OR REPLACE INTO notes VALUES (?, ?)",
+            [(name, value) for name, value in notes if value is not None],
         )

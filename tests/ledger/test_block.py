@@ -20,6 +20,7 @@ from ledger.block import (
     check_body,
     decode_header,
     encode_header,
+    log_prefix,
     prefix_after,
     sign_block,
 )
@@ -179,7 +180,8 @@ def test_a_header_too_long_to_be_one_is_refused() -> None:
 
 @given(headers())
 def test_the_prefix_after_a_block_is_how_the_next_header_begins(header: Header) -> None:
-    prefix = prefix_after(header.author, header.log, header.seq, header.previous)
+    start = log_prefix(header.author, header.log)
+    prefix = prefix_after(start, header.seq, header.previous)
     assert encode_header(header).startswith(prefix)
 
 

@@ -26,7 +26,17 @@ from ledger.chain import (
 from ledger.fork import ForkProof, Vouched, decode_proof
 from ledger.keys import verify
 from ledger.run import Run
-from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, forked, run_of, spans, written
+from tests.strategies import (
+    GROUP,
+    IDENTITY,
+    SOCIAL,
+    Device,
+    forked,
+    make_block,
+    run_of,
+    spans,
+    written,
+)
 
 ROOT = Device().root.id
 Spans = list[tuple[int, int]]
@@ -306,6 +316,14 @@ def test_what_follows_another_root_is_never_joined() -> None:
     shelf = Shelf(roots=[b"r" * 32])
     shelf.offer(run(written(9), 1, 9))
     assert (shelf.log.head, shelf.log.joined) == (0, None)
+
+
+def test_a_block_that_names_the_root_but_is_not_the_first_is_not_joined() -> None:
+    # given a block of a hostile device at 5 that says the device block comes before it
+    block = make_block(Device().keys.signing, SOCIAL, 5, ROOT)
+    shelf = Shelf()
+    shelf.offer(run_of([block]))
+    assert (shelf.log.head, shelf.log.joined, len(shelf.log.detached)) == (0, None, 1)
 
 
 def test_a_device_block_that_was_forked_leaves_two_roots() -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cbor2
 import pytest
@@ -192,31 +192,47 @@ def test_a_proof_signed_by_somebody_else_is_refused() -> None:
         decode_proof(encode([1, [LEFT[9].raw], forged, [RIGHT[9].raw], RIGHT[9].signature]), verify)
 
 
-@pytest.mark.parametrize("side", [1, 3])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        pytest.param([], id="none"),
-        pytest.param([b.raw for b in LEFT[9:74]], id="65"),
-        pytest.param([LEFT[9].raw, LEFT[11].raw], id="a gap"),
-        pytest.param([LEFT[9].raw, RIGHT[10].raw], id="two branches"),
-        pytest.param([LEFT[10].raw, LEFT[9].raw], id="backwards"),
-        pytest.param([LEFT[9].raw, LEFT[9].raw], id="one twice"),
-        pytest.param([None], id="null"),
-        pytest.param([LEFT[9].raw, None], id="a header and null"),
-        pytest.param([[LEFT[9].raw]], id="an array"),
-        pytest.param([b""], id="an empty header"),
-        pytest.param([LEFT[9].raw[:-1]], id="a header cut short"),
-        pytest.param(LEFT[9].raw, id="a header alone"),
-    ],
-)
-def test_a_side_is_1_to_64_linked_headers(side: int, headers: object) -> None:
-    tip = 73 if isinstance(headers, list) and len(headers) == 65 else 9
-    fields: list[object] = [1, [LEFT[9].raw], LEFT[9].signature]
-    fields += [[RIGHT[9].raw], RIGHT[9].signature]
-    fields[side : side + 2] = [headers, LEFT[tip].signature]
+ONE, OTHER = sorted((LEFT, RIGHT), key=lambda log: log[9].id)
+"""The branches in the order in which a proof holds them."""
+NO_SIDE: dict[str, Callable[[list[bytes]], object]] = {
+    "none": lambda _: [],
+    "65": lambda raws: raws[9:74],
+    "a gap": lambda raws: [raws[9], raws[11]],
+    "backwards": lambda raws: [raws[10], raws[9]],
+    "one twice": lambda raws: [raws[9], raws[9]],
+    "null": lambda _: [None],
+    "a header and null": lambda raws: [raws[9], None],
+    "null and a header": lambda raws: [None, raws[9]],
+    "a header and a text": lambda raws: [raws[9], "text"],
+    "an array": lambda raws: [[raws[9]]],
+    "an empty header": lambda _: [b""],
+    "a header cut short": lambda raws: [raws[9][:-1]],
+    "a header alone": lambda raws: raws[9],
+    "no list": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("of", NO_SIDE.values(), ids=NO_SIDE.keys())
+def test_a_side_is_1_to_64_linked_headers(of: Callable[[list[bytes]], object]) -> None:
+    signed = {block.raw: block.signature for log in (ONE, OTHER) for block in log}
+    sides = [([log[9].raw], log[9].signature) for log in (ONE, OTHER)]
+    good = encode([1, *sides[0], *sides[1]])
+    assert decode_proof(good, verify).seq == 10
+    for at, log in enumerate((ONE, OTHER)):
+        headers = of([block.raw for block in log])
+        tip = log[9].raw
+        if isinstance(headers, list):
+            tip = next((r for r in reversed(headers) if isinstance(r, bytes) and r in signed), tip)
+        wrong = [*sides[:at], (headers, signed[tip]), *sides[at + 1 :]]
+        with pytest.raises(InvalidError):
+            decode_proof(encode([1, *wrong[0], *wrong[1]]), verify)
+
+
+def test_the_headers_of_a_side_are_of_one_branch() -> None:
+    sides = [([log[9].raw], log[9].signature) for log in (ONE, OTHER)]
+    mixed = ([ONE[9].raw, OTHER[10].raw], OTHER[10].signature)
     with pytest.raises(InvalidError):
-        decode_proof(encode(fields), verify)
+        decode_proof(encode([1, *mixed, *sides[1]]), verify)
 
 
 def test_64_headers_on_both_sides_are_a_proof_and_65_are_not() -> None:

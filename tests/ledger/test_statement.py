@@ -316,5 +316,11 @@ def test_a_statement_that_names_no_log_leaves_nothing_and_wins() -> None:
     assert unsigned(1).outweighs(unsigned(1, (0, 1)))
 
 
+def test_of_statements_about_different_logs_the_one_that_leaves_fewer_blocks_wins() -> None:
+    assert unsigned(1, (0, 5), (1, 1)).outweighs(unsigned(1, (0, 1), (1, 100)))
+    assert unsigned(1, (0, 1), (1, 1)).outweighs(unsigned(1, (0, 5)))
+    assert unsigned(1, (3, 1)).outweighs(unsigned(1, (0, 2)))
+
+
 def test_nothing_is_kept_of_nothing() -> None:
     assert select([]) == []

@@ -1,0 +1,86 @@
+"""The file of the SQLite store: whose it is, of which version, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import aiosqlite
+
+from ledger.errors import StoreError
+from ledger.store.migrations import APPLICATION_ID, MIGRATIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def explain(exc: sqlite3.Error) -> StoreError:
+    """Say in a line what a person can do about an error of SQLite."""
+    text = " ".join(str(exc).split())
+    if "full" in text:
+        return StoreError("the disk is full; free some space and try again, nothing was lost")
+    if "readonly" in text:
+        return StoreError("store.db cannot be written; check its permissions and its folder's")
+    if "unable to open" in text:
+        return StoreError(
+            "store.db cannot be opened; check that it is a file, and its permissions and its"
+            " folder's"
+        )
+    if "locked" in text:
+        return StoreError("another program has the store open; close it and try again")
+    if any(sign in text for sign in ("malformed", "not a database", "disk I/O", "corrupt")):
+        return damaged(text)
+    return StoreError(f"the store failed ({text}); run `passalong check`")
+
+
+def damaged(reason: str) -> StoreError:
+    """Say what to do about a store whose bytes are not what was written."""
+    return StoreError(
+        f"the store is damaged ({reason}); move store.db away and import a bundle that has your"
+        " posts, or `passalong restore` into a new home"
+    )
+
+
+async def open_file(path: Path) -> aiosqlite.Connection:
+    """Open or make the file at ``path``, bringing an older one up to date.
+
+    Raises:
+        StoreError: Not a store, damaged, of a newer version, or not writable.
+    """
+    try:
+        db = await aiosqlite.connect(path, isolation_level="IMMEDIATE")
+    except sqlite3.Error as exc:
+        raise explain(exc) from exc
+    try:
+        await _prepare(db)
+    except BaseException as exc:
+        await db.close()
+        if isinstance(exc, sqlite3.Error):
+            raise explain(exc) from exc
+        raise
+    return db
+
+
+async def value(db: aiosqlite.Connection, sql: str) -> int:
+    """Return the only value of a query's only row."""
+    rows = await db.execute_fetchall(sql)
+    return int(next(iter(rows))[0])
+
+
+async def _prepare(db: aiosqlite.Connection) -> None:
+    version = await value(db, "PRAGMA user_version")
+    application = await value(db, "PRAGMA application_id")
+    tables = await value(db, "SELECT count(*) FROM sqlite_master")
+    is_new = not (application or version or tables)
+    if application != APPLICATION_ID and not is_new:
+        raise StoreError("store.db belongs to another program; use another home")
+    if version > len(MIGRATIONS):
+        raise StoreError("the store was written by a newer passalong; update passalong")
+    if version < 1 and not is_new:
+        raise damaged(f"version {version}")
+    await db.execute("PRAGMA journal_mode = WAL")
+    await db.execute("PRAGMA secure_delete = ON")
+    await db.execute("PRAGMA synchronous = FULL")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
+        await db.executescript(f"BEGIN IMMEDIATE; {script} {marks} COMMIT;")

@@ -1,0 +1,169 @@
+"""Stores under test, and all that they say, in a form that can be compared."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+from ledger.block import Block
+from ledger.chain import BranchBlock, Log
+from ledger.fork import ForkProof, Vouched
+from ledger.run import Run
+from ledger.statement import Revocation
+from ledger.store.base import Absorbed, Arrival, Batch, Entry, LogKey, Store
+from ledger.store.memory import MemoryStore
+from ledger.store.sqlite import SqliteStore
+from tests.strategies import run_of
+
+T = TypeVar("T")
+NO_FILE = Path(":memory:")
+"""SQLite takes this path for a database without a file."""
+_runs = count(1)
+
+
+async def open_sqlite(path: Path = NO_FILE) -> SqliteStore:
+    """Open a store whose runs are numbered."""
+    return await SqliteStore.open(path, new_run=lambda: next(_runs).to_bytes(8, "big"))
+
+
+@asynccontextmanager
+async def both() -> AsyncIterator[list[Store]]:
+    """Give an empty store of each kind; one is the model of the other."""
+    sqlite = await open_sqlite()
+    try:
+        yield [MemoryStore(), sqlite]
+    finally:
+        await sqlite.close()
+
+
+async def offer(stores: Sequence[Store], batch: Batch, *, seen: int = 0) -> Absorbed:
+    """Have every store absorb ``batch``; they must say the same about it."""
+    outcomes = [await store.absorb(batch, seen=seen, durable=False) for store in stores]
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+    return outcomes[0]
+
+
+def is_news(outcome: Absorbed) -> bool:
+    """Say whether a batch changed what is held."""
+    return bool(outcome.new or outcome.bodies or outcome.forks or outcome.revoked)
+
+
+async def settle(stores: Sequence[Store], batches: Sequence[Batch]) -> None:
+    """Offer ``batches`` again and again in the same order until that changes nothing more."""
+    for _ in range(2 * len(batches) + 2):
+        if not any([is_news(await offer(stores, batch)) for batch in batches]):
+            return
+    raise AssertionError("what is offered again and again keeps changing the store")
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What follows from the set of things a store was given, whatever their order."""
+
+    logs: list[Log]
+    blocks: dict[LogKey, list[tuple[bytes, bool, bool]]]
+    branches: dict[LogKey, list[tuple[bytes, bool]]]
+    revocations: list[Revocation]
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All that a store says; two that were given the same in the same order say the same."""
+
+    logs: list[Log]
+    entries: dict[LogKey, list[Entry]]
+    branches: dict[LogKey, list[Block]]
+    proofs: list[ForkProof]
+    revocations: list[Revocation]
+    arrivals: list[Arrival]
+
+
+async def everything(store: Store) -> Everything:
+    """Read the whole store."""
+    logs = await store.logs()
+    entries: dict[LogKey, list[Entry]] = {}
+    async for page in store.entries(page=7):
+        for entry in page:
+            entries.setdefault(key_of(entry.block), []).append(entry)
+    return Everything(
+        logs,
+        entries,
+        {key: await store.branches(key) for key in map(log_key, logs)},
+        await store.proofs(),
+        await store.revocations(),
+        await store.arrivals(limit=1 << 30),
+    )
+
+
+async def derived(store: Store) -> Derived:
+    """Read what must not depend on the order of arrival."""
+    whole = await everything(store)
+    return Derived(
+        whole.logs,
+        {
+            key: [(e.block.id, e.block.body is None, e.joined) for e in entries]
+            for key, entries in sorted(whole.entries.items())
+        },
+        {key: [(b.id, b.body is None) for b in blocks] for key, blocks in whole.branches.items()},
+        whole.revocations,
+    )
+
+
+async def agreed(stores: Sequence[Store]) -> Derived:
+    """Return what is derived from ``stores``, which must be sound and say the same."""
+    model, *others = [await everything(store) for store in stores]
+    for other in others:
+        assert other == model
+    for store in stores:
+        assert await store.check() == []
+    assert [a.lsn for a in model.arrivals] == list(range(len(model.arrivals), 0, -1))
+    return await derived(stores[0])
+
+
+async def log_of(store: Store, key: LogKey) -> Log:
+    """Return the one log held under ``key``."""
+    (log,) = await store.logs([key])
+    return log
+
+
+def key_of(block: Block) -> LogKey:
+    """Return the log a block belongs to."""
+    return block.header.author, block.header.log
+
+
+def log_key(log: Log) -> LogKey:
+    """Return the key of ``log``."""
+    return log.author, log.number
+
+
+def runs(*runs: Run) -> Batch:
+    """Return a batch of runs."""
+    return Batch(runs=runs)
+
+
+def cut_up(blocks: Sequence[Block], spans: Collection[tuple[int, int]]) -> list[Batch]:
+    """Return one batch a span (low, high) of the log ``blocks``, which begins at seq 1."""
+    return [runs(run_of(blocks[low - 1 : high])) for low, high in spans]
+
+
+def proof_of(held: Sequence[Block], offered: Sequence[Block]) -> ForkProof:
+    """Return the proof that two stretches, each beginning where they part, contradict."""
+    return ForkProof.of(Vouched.of(held), Vouched.of(offered))
+
+
+def shape(blocks: Collection[Block]) -> set[BranchBlock]:
+    """Return what ``grow`` looks at."""
+    return {BranchBlock(b.id, b.header.seq, b.header.previous) for b in blocks}
+
+
+def without_bodies(run: Run) -> Run:
+    """Return the same run, headers only."""
+    return Run(tuple(block._replace(body=None) for block in run.blocks), run.hops)
+
+
+def live(scenario: Coroutine[None, None, T]) -> T:
+    """Run a scenario to its end; nothing may be left behind in its loop."""
+    return asyncio.run(scenario)
