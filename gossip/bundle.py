@@ -109,7 +109,8 @@ class BundleReader:
             NotABundleError: Before the header was read: this is no bundle, or not one that this
                 version reads.
         """
-        self._buffer += data
+        if not self.ended:
+            self._buffer += data
         at = self._skip_magic()
         while not self.ended:
             payload = self._next(at)
@@ -121,6 +122,8 @@ class BundleReader:
             elif not self._is_trailer(payload):
                 self.frames += 1
                 yield payload
+        if self.ended:
+            self._buffer.clear()
         del self._buffer[:at]
 
     def close(self) -> None:

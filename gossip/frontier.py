@@ -61,7 +61,8 @@ def entry_of(log: Log, proof: ForkProof | None, missing: int | None) -> Frontier
     if proof is not None:
         held = tuple((piece.low, piece.high) for piece in log.pieces)
         return FrontierEntry(log.author, log.number, proof.seq, proof.ids, held, missing)
-    detached = tuple((piece.low, piece.high) for piece in log.detached)
+    # A part that came off when its device block was forked may be a fifth; it goes unsaid.
+    detached = tuple((piece.low, piece.high) for piece in log.detached[:MAX_DETACHED])
     ids = (log.joined.tip,) if log.joined else ()
     return FrontierEntry(log.author, log.number, log.head, ids, detached, missing)
 

@@ -56,6 +56,7 @@ class Packer:
         if self._runs and _follows(self._runs[-1][0][-1], unit[0]):
             blocks, before = self._runs[-1]
             self._runs[-1] = ([*blocks, *unit], max(before, hops))
+            self._size -= RUN_OVERHEAD_BYTES
         else:
             self._runs.append((list(unit), hops))
 

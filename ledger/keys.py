@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 WORDS: Final = 24
+_SHOWN: Final = 20  # characters of a word that is none; the longest that is one has 8
 NOBODY: Final = bytes(KEY_BYTES)
 CERTIFICATE_CONTEXT: Final = context("person")
 PERSON_SEED_LABEL: Final = context("seed/person")
@@ -112,6 +113,10 @@ class PersonKey:
 
     entropy: bytes = field(repr=False)
 
+    def __post_init__(self) -> None:
+        if len(self.entropy) != KEY_BYTES:
+            raise InvalidError(f"{len(self.entropy)} bytes of entropy where 32 are needed")
+
     @classmethod
     def from_words(cls, words: str) -> Self:
         """Read 24 recovery words, in any case and spacing.
@@ -122,7 +127,8 @@ class PersonKey:
         spoken = words.lower().split()
         if len(spoken) != WORDS:
             raise InvalidError(f"{len(spoken)} words where {WORDS} are needed; check the list")
-        strange = [word for word in spoken if word not in set(_word_list().wordlist)]
+        listed = set(_word_list().wordlist)
+        strange = [word[:_SHOWN] for word in spoken if word not in listed]
         if strange:
             raise InvalidError(f"{strange[0]!r} is not a recovery word; check its spelling")
         try:
@@ -147,7 +153,8 @@ class PersonKey:
 
 def is_certified(person: bytes, device: bytes, certificate: bytes) -> bool:
     """Say whether ``certificate`` makes ``device`` a device of ``person``."""
-    return verify(person, CERTIFICATE_CONTEXT + device, certificate)
+    message = CERTIFICATE_CONTEXT + device
+    return len(device) == KEY_BYTES and verify(person, message, certificate)
 
 
 @cache

@@ -46,7 +46,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path} cannot be read; check or remove it") from exc
     try:
         said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigError(f"{path} is not TOML: {exc}") from exc
     return Config(**{name: _checked(path, name, value) for name, value in said.items()})
 
@@ -54,7 +54,7 @@ def load_config(path: Path) -> Config:
 def _checked(path: Path, name: str, value: object) -> int:
     if name not in _RANGES:
         known = ", ".join(field.name for field in fields(Config))
-        raise ConfigError(f"{path}: {name} is no setting; known are {known}")
+        raise ConfigError(f"{path}: {name!r} is no setting; known are {known}")
     low, high = _RANGES[name]
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(f"{path}: {name} is a whole number from {low} to {high}")

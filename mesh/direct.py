@@ -249,14 +249,13 @@ class DirectPort:
         return await export_bundle(self._store, target, max_bytes=max_bytes, progress=progress)
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
-        now = self._node.around.now()
-        imported, touched = await import_bundle(self._store, source, seen=now, progress=progress)
-        if await self._node.notice(touched):
-            imported.warnings.append(
-                "this bundle holds blocks of this very device that this home had lost; it is an"
-                " old copy: run `passalong restore --words-file FILE` to go on as a new device"
-            )
-        return imported
+        return await import_bundle(
+            self._store,
+            source,
+            own=self._node.secrets.keys.public,
+            seen=self._node.around.now(),
+            progress=progress,
+        )
 
     async def inspect_bundle(self, source: File) -> Inspected:
         return inspect_bundle(source)

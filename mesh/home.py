@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POLL_S: Final = 0.02
+_TRIES: Final = 8
 
 
 class HomeError(PassalongError):
@@ -48,9 +49,11 @@ def explain(exc: OSError, path: Path) -> HomeError:
 def make_folder(folder: Path) -> None:
     """Make the home folder, closed to others, so that it survives a power cut."""
     try:
-        if not folder.exists():
+        if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True)
-            sync_folder(folder.parent)
+        for above in folder.absolute().parents:  # those made by an init that died too
+            with contextlib.suppress(PermissionError):
+                sync_folder(above)
     except OSError as exc:
         raise explain(exc, folder) from exc
 
@@ -110,17 +113,51 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     It is written beside its place, synced and renamed, which is atomic on FAT too.
     """
     partial = path.with_name(f".{path.name}.partial")
-    if path.is_dir():
-        raise HomeError(f"{path} is a folder; name a file")
     try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        if path.is_dir():
+            raise HomeError(f"{path} is a folder; name a file")
+        if path.exists() and not path.is_file():
+            raise HomeError(f"{path} is a device or a pipe; name a file, or - for a pipe")
+        with _alone(partial) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                partial.replace(path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    partial.unlink()
+                raise
         sync_folder(path.parent)
+    except BlockingIOError as exc:
+        raise HomeError(f"{path} is being written already; wait for that to end") from exc
     except OSError as exc:
         raise explain(exc, path) from exc
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(partial: Path) -> Iterator[BinaryIO]:
+    """Open a partial file, empty, for nobody else; one that a dead process left will do.
+
+    Raises:
+        BlockingIOError: Another export is writing it.
+    """
+    for _ in range(_TRIES):
+        with partial.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                if exc.errno not in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL):
+                    raise
+            if _is_at(file, partial):  # not renamed between being opened and being locked
+                file.truncate(0)
+                yield file
+                return
+    raise BlockingIOError
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

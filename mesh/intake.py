@@ -39,12 +39,14 @@ class Intake:
     Attributes:
         reader: Knows how the bundle ended, once ``batches`` is through.
         refused: Blocks, bodies, statements, proofs and messages that did not hold.
+        skipped: Messages of numbers that this version does not read.
         bytes: Read so far.
     """
 
     def __init__(self, stream: BinaryIO, progress: Progress | None) -> None:
         self.reader = BundleReader()
         self.refused = 0
+        self.skipped = 0
         self.bytes = 0
         self._stream = stream
         self._progress = progress
@@ -106,7 +108,7 @@ class Intake:
             case Proofs(proofs):
                 self._verify_proofs(proofs)
             case Unknown():
-                self.refused += 1
+                self.skipped += 1
 
     def _verify_run(self, run: RawRun) -> None:
         try:

@@ -13,19 +13,19 @@ from ledger.keys import DeviceKeys, PersonKey, SigningKey
 from ledger.kinds import device as device_kind
 from ledger.kinds import profile as profile_kind
 from ledger.link import Link
-from ledger.store.base import Batch
+from ledger.store.base import ROLLED_BACK, Batch
 from ledger.store.sqlite import SqliteStore
 from ledger.views.people import Census
 from mesh.config import Config, load_config
 from mesh.home import HomeError, locked, make_folder
 from mesh.paths import CONFIG, STORE
-from mesh.writer import ROLLED_BACK, Draft, Heads, Writer, runs_of
+from mesh.writer import Draft, Heads, Writer, runs_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from ledger.store.base import LogKey, Store
+    from ledger.store.base import Store
     from ledger.views.people import People
 
 SOCIAL_LOG: Final = 1
@@ -184,14 +184,6 @@ class Node:
         async for page in self.store.entries():
             census.add(page)
         return census.people()
-
-    async def notice(self, touched: set[LogKey]) -> bool:
-        """Look at which logs others changed; say whether that shows this home is an old copy."""
-        own = self.secrets.keys.public
-        if not any(author == own for author, _ in touched):
-            return False
-        await self.store.set_note(ROLLED_BACK, b"\x01")
-        return True
 
 
 @asynccontextmanager

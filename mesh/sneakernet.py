@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import stat
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from gossip.bundle import BundleWriter
 from gossip.packing import Packer
 from ledger.errors import PassalongError
-from ledger.store.base import Absorbed, LogKey
+from ledger.store.base import Absorbed
 from mesh.home import explain, whole_file
 from mesh.intake import Intake
 from mesh.port import BundledLog, Exported, Imported, Inspected
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ledger.run import Run
-    from ledger.store.base import Store
+    from ledger.store.base import LogKey, Store
     from mesh.port import File, Progress
 
 
@@ -72,14 +73,20 @@ async def export_bundle(
 
 
 async def import_bundle(
-    store: Store, source: File, *, seen: int, progress: Progress | None = None
-) -> tuple[Imported, set[LogKey]]:
-    """Take in what ``source`` holds; return what it was, and which logs changed.
+    store: Store,
+    source: File,
+    *,
+    seen: int,
+    own: bytes | None = None,
+    progress: Progress | None = None,
+) -> Imported:
+    """Take in what ``source`` holds.
 
     Args:
         store: Where to.
         source: A bundle.
         seen: Now, ms since 1970.
+        own: This node's device; others bringing blocks of it show that the home is an old copy.
         progress: Told bytes read, and the file's size where there is one.
 
     Raises:
@@ -87,28 +94,36 @@ async def import_bundle(
         HomeError: The file cannot be read.
         StoreError: The store failed; what was committed before stays.
     """
-    total, touched = Absorbed(), set[LogKey]()
+    total = Absorbed()
     with open_source(source) as stream:
         intake = Intake(stream, progress)
         for batch in intake.batches():
-            absorbed = await store.absorb(batch, seen=seen, durable=True)
-            touched |= {*absorbed.grown, *absorbed.forks}
+            absorbed = await store.absorb(replace(batch, own=own), seen=seen, durable=True)
             total.new += absorbed.new
             total.known += absorbed.known
+            total.rolled_back |= absorbed.rolled_back
             intake.refused += len(absorbed.refused)
-    reader = intake.reader
-    return (
-        Imported(
-            new_blocks=total.new,
-            known_blocks=total.known,
-            envelopes=0,
-            refused=intake.refused,
-            complete=reader.trailer is not None and reader.damage is None,
-            damage=reader.damage,
-            warnings=[],
-        ),
-        touched,
+    return Imported(
+        new_blocks=total.new,
+        known_blocks=total.known,
+        envelopes=0,
+        refused=intake.refused,
+        complete=intake.reader.trailer is not None and intake.reader.damage is None,
+        damage=intake.reader.damage,
+        warnings=_warnings(intake, rolled_back=total.rolled_back),
     )
+
+
+def _warnings(intake: Intake, *, rolled_back: bool) -> list[str]:
+    warnings: list[str] = []
+    if intake.skipped:
+        warnings.append(f"{intake.skipped} parts are of a newer version; update passalong")
+    if rolled_back:
+        warnings.append(
+            "this bundle holds blocks of this very device that this home had lost; it is an old"
+            " copy: run `passalong restore --words-file FILE` to go on as a new device"
+        )
+    return warnings
 
 
 def inspect_bundle(source: File) -> Inspected:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ledger.block import (
     MAX_BODY_BYTES,
@@ -22,7 +22,7 @@ from ledger.block import (
 )
 from ledger.errors import InvalidError, PassalongError, StoreError
 from ledger.run import Run
-from ledger.store.base import Batch
+from ledger.store.base import ROLLED_BACK, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 MAX_GROUP: Final = 500
 """Blocks in one commit; more save nothing."""
-ROLLED_BACK: Final = "rolled back"
-"""Note of a store whose device wrote more than the store holds."""
 
 
 class RolledBackError(PassalongError):
@@ -62,6 +60,9 @@ class Draft:
     kind: str
     body: bytes
     counterparty: Counterparty | None = None
+
+
+_Waiting: TypeAlias = "tuple[Draft, asyncio.Future[Block]]"
 
 
 @dataclass(slots=True)
@@ -132,7 +133,7 @@ class Writer:
         self._store = store
         self._heads = heads
         self._now = now
-        self._waiting: list[tuple[Draft, asyncio.Future[Block]]] = []
+        self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
 
     async def write(self, draft: Draft) -> Block:
@@ -140,11 +141,9 @@ class Writer:
 
         Raises:
             RolledBackError: The store is an old copy of itself.
-            InvalidError: The body is too long.
+            InvalidError: The body is too long, or the draft makes no block.
             StoreError: It could not be written; nothing was.
         """
-        if await self._store.note(ROLLED_BACK) is not None:
-            raise RolledBackError
         if len(draft.body) > MAX_BODY_BYTES:
             raise InvalidError(f"{len(draft.body)} bytes where {MAX_BODY_BYTES} fit; shorten it")
         future: asyncio.Future[Block] = asyncio.get_running_loop().create_future()
@@ -161,32 +160,37 @@ class Writer:
     async def _commit_all(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-            futures = [future for _, future in group]
             try:
-                blocks = await self._commit([draft for draft, _ in group])
+                await self._commit(group)
             except PassalongError as exc:
-                _fail(futures, exc)
+                _fail(group, exc)
             except BaseException as exc:
-                _fail(futures, exc)
+                left, self._waiting = self._waiting, []
+                _fail([*group, *left], exc)
                 raise
-            else:
-                for block, future in zip(blocks, futures, strict=True):
-                    if not future.done():
-                        future.set_result(block)
 
-    async def _commit(self, drafts: list[Draft]) -> list[Block]:
-        heads = self._heads.copy()
-        blocks = [heads.extend(draft) for draft in drafts]
-        outcome = await self._store.absorb(
-            Batch(runs=runs_of(blocks)), seen=self._now(), durable=True
-        )
-        if outcome.new != len(blocks):
+    async def _commit(self, group: list[_Waiting]) -> None:
+        if await self._store.note(ROLLED_BACK) is not None:
+            raise RolledBackError
+        heads, written = self._heads.copy(), list[tuple[Block, asyncio.Future[Block]]]()
+        for draft, future in group:
+            try:
+                written.append((heads.extend(draft), future))
+            except InvalidError as exc:
+                _fail([(draft, future)], exc)
+        if not written:
+            return
+        runs = runs_of(block for block, _ in written)
+        outcome = await self._store.absorb(Batch(runs=runs), seen=self._now(), durable=True)
+        if outcome.new != len(written):
             raise StoreError("the store holds other blocks of this device; run `passalong check`")
         self._heads = heads
-        return blocks
+        for block, future in written:
+            if not future.done():
+                future.set_result(block)
 
 
-def _fail(futures: Iterable[asyncio.Future[Block]], exc: BaseException) -> None:
-    for future in futures:
+def _fail(group: Iterable[_Waiting], exc: BaseException) -> None:
+    for _, future in group:
         if not future.done():
             future.set_exception(exc)

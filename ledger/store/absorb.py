@@ -28,7 +28,7 @@ from ledger.errors import InvalidError
 from ledger.fork import ForkProof, Vouched
 from ledger.run import SIGNED_EVERY, Run
 from ledger.statement import select
-from ledger.store.base import Absorbed, Arrival, Batch, LateBody, LogKey, What
+from ledger.store.base import ROLLED_BACK, Absorbed, Arrival, Batch, LateBody, LogKey, What
 from ledger.store.ground import Changes, Ground, PlacedBlock
 
 if TYPE_CHECKING:
@@ -69,6 +69,10 @@ class Absorption:
         if batch.bodies:
             await self._take_bodies(batch.bodies)
         self._changes.notes.update(batch.notes)
+        touched = [*self.outcome.grown, *self.outcome.forks]
+        if any(author == batch.own for author, _ in touched):
+            self._changes.notes[ROLLED_BACK] = b"\x01"
+            self.outcome.rolled_back = True
         await self._flush()
         return self.outcome
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 LogKey: TypeAlias = "tuple[bytes, int]"
 """Device key and number of a log."""
+
+
+ROLLED_BACK: Final = "rolled back"
+"""Note of a store whose device wrote more than the store held."""
 
 
 class What(IntEnum):
@@ -92,6 +96,8 @@ class Batch:
         proofs: Fork proofs.
         revocations: Person statements.
         notes: Private notes of this node to keep, or (None) to remove.
+        own: This node's device, when others bring the batch. If it changes one of the device's
+            logs, this store is an old copy of itself; it keeps the note ``ROLLED_BACK``.
     """
 
     runs: Sequence[Run] = ()
@@ -99,6 +105,7 @@ class Batch:
     proofs: Sequence[ForkProof] = ()
     revocations: Sequence[Revocation] = ()
     notes: Mapping[str, bytes | None] = field(default_factory=dict)
+    own: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -113,6 +120,7 @@ class Absorbed:
         revoked: Devices with a new statement.
         grown: Logs that got new blocks.
         refused: Logs and why a run of theirs, or a body, was not taken.
+        rolled_back: Whether the batch shows that this store is an old copy of itself.
     """
 
     new: int = 0
@@ -122,6 +130,7 @@ class Absorbed:
     revoked: list[bytes] = field(default_factory=list)
     grown: list[LogKey] = field(default_factory=list)
     refused: list[tuple[LogKey, str]] = field(default_factory=list)
+    rolled_back: bool = False
 
 
 class Known(NamedTuple):

@@ -591,6 +591,10 @@ def branch_of(blocks: Iterable[Block]) -> list[BranchBlock]:
     return [BranchBlock(b.id, b.header.seq, b.header.previous) for b in blocks]
 
 
+TRUNKS = (b"p" * 32, b"q" * 32, b"p" * 32)
+"""What the blocks at the fork follow, in turn: the branches need not agree on the one before."""
+
+
 def tree(shape: Sequence[int], fork: int = 10) -> list[BranchBlock]:
     """Blocks from a fork on: each follows the one that ``shape`` names, or stands at the fork."""
     grown: list[BranchBlock] = []
@@ -598,7 +602,8 @@ def tree(shape: Sequence[int], fork: int = 10) -> list[BranchBlock]:
         # any order of ids that has nothing to do with the order of writing
         ident = (index * 7919 % 1009).to_bytes(32, "big")
         before = None if parent >= index else grown[parent]
-        seq, previous = (fork, b"p" * 32) if before is None else (before.seq + 1, before.id)
+        past = TRUNKS[index % 3]
+        seq, previous = (fork, past) if before is None else (before.seq + 1, before.id)
         grown.append(BranchBlock(ident, seq, previous))
     return grown
 
@@ -608,17 +613,22 @@ shapes = st.integers(1, 30).flatmap(
 )
 
 
-def kept(pool: Collection[BranchBlock], fork: int = 10) -> list[BranchBlock]:
-    chosen = grow(pool, fork)
+trunks = st.sampled_from([None, *TRUNKS[:2], b"r" * 32])
+
+
+def kept(pool: Collection[BranchBlock], trunk: bytes | None = None) -> list[BranchBlock]:
+    chosen = grow(pool, 10, trunk)
     return [member for member in pool if member.id in chosen]
 
 
-def expected_of(pool: Collection[BranchBlock], fork: int = 10) -> set[bytes]:
+def expected_of(pool: Collection[BranchBlock], trunk: bytes | None) -> set[bytes]:
     """The rule, word by word."""
     chosen: set[bytes] = set()
-    for root in sorted(m.id for m in pool if m.seq == fork)[:2]:
-        ident, seq = root, fork
-        while seq <= fork + 64:
+    roots = sorted(m.id for m in pool if m.seq == 10)[:2]
+    roots += sorted(m.id for m in pool if m.seq == 10 and m.previous == trunk)[:1]
+    for root in roots:
+        ident, seq = root, 10
+        while seq <= 10 + 64:
             chosen.add(ident)
             after = sorted(m.id for m in pool if m.previous == ident and m.seq == seq + 1)
             if not after:
@@ -627,20 +637,20 @@ def expected_of(pool: Collection[BranchBlock], fork: int = 10) -> set[bytes]:
     return chosen
 
 
-@given(shapes, st.data())
+@given(shapes, trunks, st.data())
 def test_the_branches_kept_depend_on_what_came_and_not_on_its_order(
-    shape: list[int], data: st.DataObject
+    shape: list[int], trunk: bytes | None, data: st.DataObject
 ) -> None:
     pool = tree(shape)
-    chosen = grow(pool, 10)
-    assert chosen == expected_of(pool)
-    assert grow(data.draw(st.permutations(pool)), 10) == chosen
-    assert grow(kept(pool), 10) == chosen
+    chosen = grow(pool, 10, trunk)
+    assert chosen == expected_of(pool, trunk)
+    assert grow(data.draw(st.permutations(pool)), 10, trunk) == chosen
+    assert grow(kept(pool, trunk), 10, trunk) == chosen
 
 
-@given(shapes, st.data())
+@given(shapes, trunks, st.data())
 def test_branches_that_grow_block_by_block_end_as_those_that_came_at_once(
-    shape: list[int], data: st.DataObject
+    shape: list[int], trunk: bytes | None, data: st.DataObject
 ) -> None:
     # given blocks that come in any order in which each follows one that came
     pool = tree(shape)
@@ -651,14 +661,14 @@ def test_branches_that_grow_block_by_block_end_as_those_that_came_at_once(
         waiting.remove(member)
         came.add(member.id)
         # when only what belongs to the branches is kept each time
-        held = kept([*held, member])
+        held = kept([*held, member], trunk)
     # then in the end they are the same
-    assert {member.id for member in held} == grow(pool, 10)
+    assert {member.id for member in held} == grow(pool, 10, trunk)
 
 
-@given(shapes, st.data())
+@given(shapes, trunks, st.data())
 def test_what_was_dropped_too_early_is_kept_when_it_is_offered_again(
-    shape: list[int], data: st.DataObject
+    shape: list[int], trunk: bytes | None, data: st.DataObject
 ) -> None:
     # given blocks in any order, of which some come before what they follow and are dropped
     pool, held = tree(shape), list[BranchBlock]()
@@ -667,17 +677,32 @@ def test_what_was_dropped_too_early_is_kept_when_it_is_offered_again(
     for _ in range(len(pool)):
         for member in order:
             if member not in held:
-                held = kept([*held, member])
+                held = kept([*held, member], trunk)
     # then the branches are those of everything that was offered
-    assert {member.id for member in held} == grow(pool, 10)
+    assert {member.id for member in held} == grow(pool, 10, trunk)
 
 
-@given(shapes, st.integers(0, 29))
+@given(shapes, trunks, st.integers(0, 29))
 def test_growing_on_from_what_was_kept_is_growing_from_everything(
-    shape: list[int], split: int
+    shape: list[int], trunk: bytes | None, split: int
 ) -> None:
     pool = tree(shape)
-    assert grow([*kept(pool[:split]), *pool[split:]], 10) == grow(pool, 10)
+    early = kept(pool[:split], trunk)
+    assert grow([*early, *pool[split:]], 10, trunk) == grow(pool, 10, trunk)
+
+
+@given(shapes, trunks)
+def test_what_vouches_for_the_block_before_a_fork_is_always_kept(
+    shape: list[int], trunk: bytes | None
+) -> None:
+    pool = tree(shape)
+    chosen = [m for m in kept(pool, trunk) if m.seq == 10]
+    smallest = sorted(m for m in pool if m.seq == 10)[:2]
+    assert set(smallest) <= set(chosen)
+    assert len(chosen) <= 3
+    assert any(m.previous == trunk for m in chosen) == any(m.previous == trunk for m in pool)
+    if any(m.previous == trunk for m in smallest):
+        assert set(chosen) == set(smallest)
 
 
 def test_the_two_smallest_ids_at_the_fork_are_kept_of_many() -> None:
@@ -741,4 +766,4 @@ def test_no_chain_whatever_its_numbers_makes_a_branch_longer_than_65() -> None:
     chain = [BranchBlock(b"root" * 8, 10, b"p" * 32)]
     for index in range(1000):
         chain.append(BranchBlock(index.to_bytes(32, "big"), 11, chain[-1].id))
-    assert len(grow(chain, 10)) <= 2 * (1 + MAX_BRANCH_BLOCKS)
+    assert len(grow(chain, 10, b"p" * 32)) <= 3 * (1 + MAX_BRANCH_BLOCKS)

@@ -438,3 +438,14 @@ def test_a_refusal_does_not_repeat_a_secret() -> None:
 def test_keys_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         device_keys().signing.seed = bytes(32)  # type: ignore[misc]
+
+
+def test_a_persons_statement_certifies_no_device() -> None:
+    person = PersonKey(bytes(32))
+    longer = bytes(33)
+    assert not is_certified(person.signing.public, longer, person.certify(longer))
+
+
+def test_a_person_key_has_32_bytes() -> None:
+    with pytest.raises(InvalidError, match="32"):
+        PersonKey(b"")

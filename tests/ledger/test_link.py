@@ -168,6 +168,17 @@ def test_a_longer_link_of_a_newer_version_says_so(more: bytes) -> None:
         Link.parse(spelled(parts(link(), b"\2") + more))
 
 
+def test_a_letter_whose_last_bits_mean_nothing_can_still_be_mistyped() -> None:
+    # given a longer link that does not fill its last letter
+    text = spelled(parts(link(), b"\2") + b"more" * 3)
+    last = ALPHABET.index(text[-1])
+    assert last % 16 == 0
+    # then the letters that say the same but for the unused bits are refused
+    for other in range(last + 1, last + 16):
+        with pytest.raises(InvalidError, match="mistyped"):
+            Link.parse(text[:-1] + ALPHABET[other])
+
+
 @pytest.mark.parametrize("size", [0, 1, 160, 162, 166])
 def test_a_link_of_another_length_is_refused(size: int) -> None:
     with pytest.raises(InvalidError):

@@ -20,7 +20,6 @@ from tests.ledger.stores import (
     runs,
     settle,
     shape,
-    without_bodies,
 )
 from tests.strategies import IDENTITY, SOCIAL, Device, forked, run_of, spans
 
@@ -197,9 +196,7 @@ async def test_a_smaller_proof_lowers_the_verdict(store: Store) -> None:
     assert {b.id for b in branches} == grow(shape([*left[2:], *right[2:]]), 3)
     assert [proof.seq for proof in await store.proofs()] == [3]
     # and a milder proof changes nothing
-    again = await store.absorb(
-        Batch(proofs=[proof_of(left[5:], right[5:])]), seen=2, durable=True
-    )
+    again = await store.absorb(Batch(proofs=[proof_of(left[5:], right[5:])]), seen=2, durable=True)
     assert again.forks == []
     assert (await log_of(store, KEY)).fork == 3
     assert await store.check() == []
@@ -250,31 +247,4 @@ async def test_a_proof_may_come_before_any_block(store: Store) -> None:
         await store.absorb(runs(run_of(blocks)), seen=0, durable=True)
     assert len((await log_of(store, KEY)).pieces) == 1
     assert len(await store.branches(KEY)) == 8
-    assert await store.check() == []
-
-
-async def test_bodies_and_signatures_of_branch_blocks_are_filled_in_and_never_lost(
-    store: Store,
-) -> None:
-    # given headers of both branches
-    left, right = forked(3, 2, 6)
-    await store.absorb(
-        runs(without_bodies(run_of(left)), without_bodies(run_of(right[:5]))), seen=0, durable=True
-    )
-    assert all(block.body is None for block in await store.branches(KEY))
-    before = len(await store.arrivals())
-    # when the whole comes, in a run that ends later and so vouches for less by signature
-    outcome = await store.absorb(runs(run_of(right)), seen=1, durable=True)
-    # then nothing is lost of what was there
-    assert (outcome.new, outcome.known, outcome.bodies) == (1, 5, 5)
-    kept = {block.id: block for block in await store.branches(KEY)}
-    assert kept[right[4].id] == right[4]
-    assert kept[right[7].id] == right[7]
-    assert kept[right[6].id] == right[6]._replace(signature=b"")
-    new = (await store.arrivals(limit=1 << 30))[:-before]
-    assert [(a.what, a.low, a.high) for a in new] == [
-        (What.BODIES, 1, 2),
-        (What.BLOCKS, 8, 8),
-        (What.BODIES, 3, 5),
-    ][::-1]
     assert await store.check() == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from ledger.block import ZEROS, Block, Counterparty, Header, body_hash, encode_header, sign_block
+from ledger.block import ZEROS, Block, Counterparty, Header, body_hash, sign_block
 from ledger.codec import encode
 from ledger.keys import DeviceKeys, PersonKey
 
@@ -45,6 +45,7 @@ def block(
     seq: int,
     previous: bytes,
     content: bytes,
+    *,
     kind: str = "post",
     counterparty: Counterparty | None = None,
 ) -> Block:
@@ -58,7 +59,7 @@ def first_block(name: str) -> Block:
     """Return (log 0, seq 1) of ``name``'s device."""
     keys = device(name)
     content = device_body(keys, person(name), f"{name} device")
-    return block(keys, 0, 1, ZEROS, content, "device")
+    return block(keys, 0, 1, ZEROS, content, kind="device")
 
 
 def stretch(
@@ -88,7 +89,6 @@ def raw_header(**changes: object) -> bytes:
     """Return the bytes of an ordinary header with some of its fields replaced, unchecked."""
     fields = stretch("ada", 2)[1].header._asdict() | changes
     return encode((changes.get("version", 1), *[fields[name] for name in Header._fields]))
-
 
 
 def triples(blocks: Sequence[Block], signed: Sequence[int] | None = None) -> list[list[str | None]]:

@@ -1,0 +1,1 @@
+"""What passalong costs, measured on this machine: figures, never a verdict."""

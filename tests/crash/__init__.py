@@ -1,0 +1,1 @@
+"""Crash campaigns: whatever the moment a node dies, what it announced is still there."""

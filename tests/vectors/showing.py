@@ -1,0 +1,20 @@
+"""How values are written in a vector."""
+
+from __future__ import annotations
+
+hexed = bytes.fromhex
+
+
+def shown(value: object) -> object:
+    """Return a CBOR value so that JSON tells bytes from text and keeps 64 bits."""
+    match value:
+        case int():
+            return {"int": str(value)}
+        case bytes():
+            return {"bytes": value.hex()}
+        case str():
+            return {"text": value}
+        case list():
+            return [shown(item) for item in value]
+        case _:
+            return value
