@@ -14,11 +14,11 @@ import os
 import sys
 import tempfile
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from bench.changelog_entries import Found, find_entries
+from bench.changelog_entries import FOLDER, Found, find_entries
 from bench.changelog_feeds import (
     content,
     feed_by_command,
@@ -28,52 +28,22 @@ from bench.changelog_feeds import (
     verified,
     without_hops,
 )
+from bench.changelog_report import Facts, Report
 from bench.child import Done, run_child
 from bench.homes import settle, store_bytes
 from bench.measure import Lap, lap
+from bench.starting import children_cpu
 from mesh.direct import open_port
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from mesh.port import Exported
 
 AT_ONCE: Final = 8
 T = TypeVar("T")
 S = TypeVar("S")
-Facts: TypeAlias = "dict[str, float | str]"
-
-
-@dataclass(slots=True)
-class Report:
-    """What happened, section by section."""
-
-    sections: dict[str, Facts] = field(default_factory=dict)
-
-    def tell(self, section: str, **facts: float | str) -> None:
-        """Add facts, and say on standard error how far it is."""
-        if section not in self.sections:
-            print(f"done: {section}", file=sys.stderr, flush=True)
-        self.sections.setdefault(section, {}).update(facts)
-
-    def show(self) -> None:
-        """Print it for a person."""
-        for section, facts in self.sections.items():
-            print(section)
-            for name, value in facts.items():
-                print(f"  {name.replace('_', ' '):34} {_spelled(value):>14}")
-
-
-def _spelled(value: float | str) -> str:
-    match value:
-        case bool():
-            return "yes" if value else "NO"
-        case int():
-            return f"{value:,}"
-        case float():
-            return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
-        case _:
-            return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +198,9 @@ async def compare(report: Report, places: Places, found: Found) -> None:
     """See whether the third home shows what the second shows, and that what was written."""
     with lap() as asking:
         second, third = await feed_by_port(places.second), await feed_by_port(places.third)
+    before = children_cpu()
     by_command = feed_by_command(places.second), feed_by_command(places.third)
+    commanding = children_cpu() - before
     checked = await verified(places.third)
     report.tell(
         "the end",
@@ -238,7 +210,8 @@ async def compare(report: Report, places: Places, found: Found) -> None:
         same_feed_by_command=without_hops(by_command[0]) == without_hops(by_command[1]),
         same_feed_by_port=without_hops(second) == without_hops(third),
         command_as_port=by_command == (second, third),
-        feed_of_all_cpu_s=asking.cpu / 2,
+        feed_of_all_by_port_cpu_s=asking.cpu / 2,
+        feed_of_all_by_command_cpu_s=commanding / 2,
         verified_blocks_in_third=checked.blocks,
         problems_in_third=len(checked.problems),
     )
@@ -278,17 +251,32 @@ def whole_job(root: Path, limit: int | None) -> Report:
     return report
 
 
-def main() -> int:
-    """Do it and print the report."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.changelogs", description=__doc__)
     parser.add_argument("--limit-packages", type=int, metavar="N", help="the first N only")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="a new folder to work in and keep")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     asked = parser.parse_args()
-    if asked.keep is not None:
-        asked.keep.mkdir(parents=True)
-    place = tempfile.TemporaryDirectory(prefix="passalong-changelogs-")
-    with place if asked.keep is None else nullcontext(str(asked.keep.resolve())) as root:
+    if asked.limit_packages is not None and asked.limit_packages < 1:
+        parser.error("N is at least 1")
+    if asked.keep is not None and asked.keep.exists():
+        parser.error(f"{asked.keep} is there already; name a new folder")
+    if not find_entries(1).posts:
+        parser.error(f"no changelog of a Debian package in {FOLDER}")
+    return asked
+
+
+def _place(keep: Path | None) -> AbstractContextManager[str]:
+    if keep is None:
+        return tempfile.TemporaryDirectory(prefix="passalong-changelogs-")
+    keep.mkdir(parents=True)
+    return nullcontext(str(keep.resolve()))
+
+
+def main() -> int:
+    """Do it and print the report."""
+    asked = _arguments()
+    with _place(asked.keep) as root:
         report = whole_job(Path(root), asked.limit_packages)
     if asked.json:
         print(json.dumps(report.sections))

@@ -86,11 +86,12 @@ def _compiling_into(folder: Path) -> dict[str, str]:
 
 
 def _start(line: Sequence[str], environment: dict[str, str]) -> Start:
-    cpu, wall = _children(), time.perf_counter()
+    cpu, wall = children_cpu(), time.perf_counter()
     subprocess.run(line, check=True, capture_output=True, cwd=ROOT, env=environment)
-    return Start(_children() - cpu, time.perf_counter() - wall)
+    return Start(children_cpu() - cpu, time.perf_counter() - wall)
 
 
-def _children() -> float:
+def children_cpu() -> float:
+    """Return the CPU seconds of all processes started here that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

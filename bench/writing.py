@@ -75,6 +75,11 @@ class _Pairs:
         """Of the pairs' ratios."""
         return statistics.median(a / b for a, b in zip(self.ours, self.bare, strict=True))
 
+    @property
+    def added(self) -> float:
+        """Median of what an append takes longer."""
+        return statistics.median(a - b for a, b in zip(self.ours, self.bare, strict=True))
+
 
 def durable(folder: Path, rounds: int) -> list[Figure]:
     """Append single blocks, each on the disk for good before the next."""
@@ -83,6 +88,7 @@ def durable(folder: Path, rounds: int) -> list[Figure]:
     return [
         micros("bare commit of one row, wall", [statistics.median(one.bare) for one in seen]),
         micros("append of one block, wall", [statistics.median(one.ours) for one in seen]),
+        micros("what an append adds to a commit, wall", [one.added for one in seen]),
         figure(
             "append / bare commit, wall, median of pairs",
             "x",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from ledger.keys import PersonKey
 from ledger.kinds.body import Reference
 from ledger.kinds.describe import describe
 from ledger.kinds.post import KIND, Post
+from ledger.store.base import Entry
 from ledger.views.contacts import Contact, list_contacts, resolve
 from ledger.views.timeline import FeedPost, Timeline
 from mesh.node import (
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
 
 NEARBY_HOPS: Final = 3
 NEARBY_MS: Final = 24 * 60 * 60 * 1_000
+_DIGITS: Final = re.compile("[0-9a-f]{1,64}")
 _LEAST_DIGITS: Final = 8
 _LAST: Final = 1 << 40
 
@@ -132,6 +136,15 @@ async def open_port(folder: Path, around: Surroundings | None = None) -> AsyncIt
         yield DirectPort(node)
 
 
+async def inspect_file(source: File, *, progress: Progress | None = None) -> Inspected:
+    """Say what a bundle holds; no home is needed for that.
+
+    Raises:
+        PortError: It cannot be read, or is no bundle.
+    """
+    return await asyncio.to_thread(inspect_bundle, source, progress=progress)
+
+
 class DirectPort:
     """Satisfies ``NodePort``."""
 
@@ -153,13 +166,13 @@ class DirectPort:
         return Posted(block.id, block.header.seq)
 
     async def _find(self, text: str) -> Block:
-        try:
-            prefix = bytes.fromhex(text)
-        except ValueError as exc:
-            raise NotFoundError(f"{text} is not an id; ids are hex digits, see `feed`") from exc
-        if len(text) < _LEAST_DIGITS:
+        digits = text.strip().lower()
+        if not _DIGITS.fullmatch(digits):
+            raise NotFoundError(f"{text!r} is not an id; ids are hex digits, see `feed`")
+        if len(digits) < _LEAST_DIGITS:
             raise NotFoundError(f"{text} is too short; give at least {_LEAST_DIGITS} digits")
-        blocks = await self._store.find(prefix)
+        found = await self._store.find(bytes.fromhex(digits[: len(digits) & ~1]))
+        blocks = [block for block in found if block.id.hex().startswith(digits)]
         if len(blocks) != 1:
             raise NotFoundError(
                 f"no post has the id {text}; see `feed`"
@@ -188,7 +201,18 @@ class DirectPort:
         timeline = Timeline(people, persons=persons, limit=limit)
         async for page in self._store.entries(SOCIAL_LOG):
             timeline.add(page)
+        timeline.add(await self._after_forks())
         return [_feed_row(post) for post in timeline.posts()]
+
+    async def _after_forks(self) -> list[Entry]:
+        """Return what was written from a fork on; of these, neither hops nor arrival is known."""
+        now = self._node.around.now()
+        return [
+            Entry(block, joined=False, hops=0, seen=now)
+            for log in await self._store.logs()
+            if log.number == SOCIAL_LOG and log.fork is not None
+            for block in await self._store.branches((log.author, log.number))
+        ]
 
     async def _nearby(self, people: People) -> set[bytes]:
         since = self._node.around.now() - NEARBY_MS
@@ -250,7 +274,7 @@ class DirectPort:
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
         return await import_bundle(
-            self._store,
+            self._node.writer,
             source,
             own=self._node.secrets.keys.public,
             seen=self._node.around.now(),
@@ -258,7 +282,7 @@ class DirectPort:
         )
 
     async def inspect_bundle(self, source: File) -> Inspected:
-        return inspect_bundle(source)
+        return await inspect_file(source)
 
     async def check(self) -> Checked:
         problems = await self._store.check()

@@ -49,9 +49,10 @@ def explain(exc: OSError, path: Path) -> HomeError:
 def make_folder(folder: Path) -> None:
     """Make the home folder, closed to others, so that it survives a power cut."""
     try:
+        new = [one.parent for one in (folder, *folder.parents) if not one.exists()]
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True)
-        for above in folder.absolute().parents:  # those made by an init that died too
+        for above in new or folder.absolute().parents:  # any of which an init that died has made
             with contextlib.suppress(PermissionError):
                 sync_folder(above)
     except OSError as exc:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ledger.block import SALT_BYTES
 from ledger.codec import decode, encode
-from ledger.errors import StoreError
+from ledger.errors import InvalidError, StoreError
 from ledger.keys import DeviceKeys, PersonKey, SigningKey
 from ledger.kinds import device as device_kind
 from ledger.kinds import profile as profile_kind
@@ -17,7 +17,7 @@ from ledger.store.base import ROLLED_BACK, Batch
 from ledger.store.sqlite import SqliteStore
 from ledger.views.people import Census
 from mesh.config import Config, load_config
-from mesh.home import HomeError, locked, make_folder
+from mesh.home import HomeError, explain, locked, make_folder
 from mesh.paths import CONFIG, STORE
 from mesh.writer import Draft, Heads, Writer, runs_of
 
@@ -76,16 +76,25 @@ class Secrets:
         Raises:
             StoreError: It means nothing.
         """
-        match decode(raw, _SECRETS_BYTES):
-            case [1, bytes(seed), bytes(sealing), bytes(person), bytes(certificate)]:
-                return cls(DeviceKeys(SigningKey(seed), sealing), person, certificate)
-            case _:
-                raise StoreError("the home's keys are damaged; `passalong restore` into a new home")
+        with suppress(InvalidError):
+            match decode(raw, _SECRETS_BYTES):
+                case [1, bytes(seed), bytes(sealing), bytes(person), bytes(certificate)]:
+                    return cls(DeviceKeys(SigningKey(seed), sealing), person, certificate)
+                case _:
+                    pass
+        raise StoreError("the home's keys are damaged; `passalong restore` into a new home")
 
     @property
     def link(self) -> Link:
         """What others add this device by."""
         return Link(self.person, self.keys.public, self.keys.sealing_public, self.certificate)
+
+
+def _is_home(folder: Path) -> bool:
+    try:
+        return (folder / STORE).exists()
+    except OSError as exc:
+        raise explain(exc, folder) from exc
 
 
 @asynccontextmanager
@@ -143,7 +152,7 @@ async def found(
 
 async def unshown(folder: Path, around: Surroundings) -> tuple[Secrets, PersonKey] | None:
     """Return keys and words of a home whose words were not shown yet."""
-    if not (folder / STORE).exists():
+    if not _is_home(folder):
         return None
     async with open_store(folder, load_config(folder / CONFIG), around) as store:
         device, words = await store.note(_DEVICE), await store.note(_WORDS)
@@ -194,7 +203,7 @@ async def open_node(folder: Path, around: Surroundings) -> AsyncIterator[Node]:
         HomeError: There is none, or another process keeps it.
         StoreError: Its store cannot be used.
     """
-    if not (folder / STORE).exists():
+    if not _is_home(folder):
         raise HomeError(f"there is no home in {folder}; make one with `passalong init`")
     async with open_store(folder, load_config(folder / CONFIG), around) as store:
         kept = await store.note(_DEVICE)

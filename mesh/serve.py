@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gossip.packing import BODY_OVERHEAD_BYTES, Packer, block_bytes
+from gossip.packing import RUN_OVERHEAD_BYTES, Packer, block_bytes
 from gossip.wire import Proofs, Statements, encode_message
 from ledger.store.base import What
 
@@ -75,16 +75,22 @@ async def _evidence(store: Store) -> list[bytes]:
 
 
 class _Budget:
+    """Bytes of a bundle that are left.
+
+    Attributes:
+        left: So many; None for no limit.
+    """
+
     def __init__(self, limit: int | None) -> None:
-        self._left = None if limit is None else limit - LEAST_BYTES // 2
+        self.left = None if limit is None else limit - LEAST_BYTES // 2
 
     def take(self, size: int) -> bool:
         """Take ``size`` bytes of what is left, if it is."""
-        if self._left is None:
+        if self.left is None:
             return True
-        if size > self._left:
+        if size > self.left:
             return False
-        self._left -= size
+        self.left -= size
         return True
 
 
@@ -94,27 +100,46 @@ async def _choose(store: Store, logs: list[Log], budget: _Budget) -> dict[LogKey
     A device's block 1 of log 0 goes with any of its blocks, or the reader could join nothing.
     """
     lows: dict[LogKey, int] = {}
-    devices: set[bytes] = set()
     waiting = [log for log in logs if log.pieces or log.fork]
     while waiting:
         still: list[Log] = []
         for log in waiting:
             key = (log.author, log.number)
+            ahead = await _ahead(store, log, lows)
             blocks = await _step(store, log, lows.get(key, _LAST))
-            size = sum(map(_cost, blocks))
-            if key not in lows:
-                size += sum(map(_cost, await store.branches(key)))
-            if log.author not in devices:
-                size += sum(map(_cost, await _device_unit(store, log.author)))
-            if not size or not budget.take(size):
+            fitting = _fitting(blocks, (budget.left or 0) - sum(map(_cost, ahead)))
+            if not (fitting or (ahead and not blocks)):
                 continue
-            devices.add(log.author)
+            if not budget.take(sum(map(_cost, [*ahead, *fitting]))):
+                continue
             lows.setdefault((log.author, 0), _LAST)
-            lows[key] = blocks[0].header.seq if blocks else _LAST
-            if blocks:
+            lows[key] = fitting[0].header.seq if fitting else _LAST
+            if fitting and len(fitting) == len(blocks):
                 still.append(log)
         waiting = still
     return lows
+
+
+async def _ahead(store: Store, log: Log, lows: dict[LogKey, int]) -> list[Block]:
+    """Return what goes along with the first blocks that go of a log, and of a device."""
+    device = (log.author, 0)
+    blocks: list[Block] = []
+    if device not in lows:
+        blocks += await store.branches(device)
+        if log.number or log.head != 1:
+            blocks += await _device_unit(store, log.author)
+    if log.number and (log.author, log.number) not in lows:
+        blocks += await store.branches((log.author, log.number))
+    return blocks
+
+
+def _fitting(blocks: list[Block], room: int) -> list[Block]:
+    """Return the last of ``blocks``, as many as fit into ``room``."""
+    for count, block in enumerate(reversed(blocks)):
+        room -= _cost(block)
+        if room < 0:
+            return blocks[len(blocks) - count :]
+    return blocks
 
 
 async def _step(store: Store, log: Log, low: int) -> list[Block]:
@@ -127,7 +152,12 @@ async def _step(store: Store, log: Log, low: int) -> list[Block]:
 
 
 def _cost(block: Block) -> int:
-    return block_bytes(block) + _FRAME_BYTES + BODY_OVERHEAD_BYTES
+    """Return at most what a block takes of a bundle, its share of frames and of late bodies too.
+
+    The worst is a unit barely too long for a message, of 64 blocks: 56 bytes more for each body.
+    """
+    size = block_bytes(block)
+    return size + size // 14 + RUN_OVERHEAD_BYTES
 
 
 async def _by_recency(store: Store) -> tuple[list[Log], dict[LogKey, int]]:

@@ -7,12 +7,12 @@ what comes over a link; a person who imports consents, so only sizes are bounded
 from __future__ import annotations
 
 import stat
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from gossip.bundle import BundleWriter
+from gossip.bundle import BundleWriter, NotABundleError
 from gossip.packing import Packer
 from ledger.errors import PassalongError
 from ledger.store.base import Absorbed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ledger.run import Run
-    from ledger.store.base import LogKey, Store
+    from ledger.store.base import Batch, LogKey, Store
     from mesh.port import File, Progress
 
 
@@ -33,20 +33,74 @@ class BundleError(PassalongError):
     """A bundle cannot be written or read where it was asked for."""
 
 
+class _Stick:
+    """What a bundle is read from. It ends where it cannot be read on; ``failure`` says why."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.failure: OSError | None = None
+        self.seekable, self.seek, self.tell = stream.seekable, stream.seek, stream.tell
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        """Return up to ``size`` bytes; none at the end."""
+        try:
+            return self._stream.read(size)
+        except OSError as exc:
+            self.failure = exc
+            return b""
+
+    def take(self, progress: Progress | None) -> Intake:
+        """Begin to read the bundle."""
+        return Intake(cast("BinaryIO", self), progress)
+
+    def damage(self, intake: Intake) -> str | None:
+        """Say why the bundle could not be read to its end."""
+        if self.failure is not None and intake.reader.trailer is None:
+            return f"reading failed: {self.failure.strerror or self.failure}"
+        return intake.reader.damage
+
+
 @contextmanager
-def open_source(source: File) -> Iterator[BinaryIO]:
+def open_source(source: File) -> Iterator[_Stick]:
     """Open a bundle for reading: a regular file, or a stream that is open already."""
     if not isinstance(source, Path):
-        with nullcontext(source) as stream:
-            yield stream
+        with _explained(_Stick(source), Path("the bundle")) as stick:
+            yield stick
         return
     try:
         if not stat.S_ISREG(source.stat().st_mode):
             raise BundleError(f"{source} is not a file; name a bundle, or - to read from a pipe")
-        with source.open("rb") as file:
-            yield file
+        # a buffer would lose what it had read when the disk failed
+        with source.open("rb", buffering=0) as file, _explained(_Stick(file), source) as stick:
+            yield stick
     except OSError as exc:
         raise explain(exc, source) from exc
+
+
+@contextmanager
+def _explained(stick: _Stick, name: Path) -> Iterator[_Stick]:
+    """A bundle that was not read as far as its header need not be to blame."""
+    try:
+        yield stick
+    except NotABundleError as exc:
+        if stick.failure is None:
+            raise
+        raise explain(stick.failure, name) from exc
+
+
+@contextmanager
+def _open_target(target: File) -> Iterator[BinaryIO]:
+    """Open a bundle for writing; a stream whose reader went away says so by itself."""
+    if isinstance(target, Path):
+        with whole_file(target) as file:
+            yield file
+        return
+    try:
+        yield target
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise explain(exc, Path("the bundle")) from exc
 
 
 async def export_bundle(
@@ -60,7 +114,7 @@ async def export_bundle(
     """
     if max_bytes is not None and max_bytes < LEAST_BYTES:
         raise BundleError(f"a bundle needs at least {LEAST_BYTES} bytes")
-    with whole_file(target) if isinstance(target, Path) else nullcontext(target) as file:
+    with _open_target(target) as file:
         writer, packer, size = BundleWriter(), Packer(), 0
         size += file.write(writer.begin())
         async for raw in serve(store, packer, max_bytes):
@@ -72,8 +126,16 @@ async def export_bundle(
     return Exported(packer.blocks, 0, size)
 
 
+class Taker(Protocol):
+    """A store, or what stands before it."""
+
+    async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
+        """As a store does."""
+        ...
+
+
 async def import_bundle(
-    store: Store,
+    store: Taker,
     source: File,
     *,
     seen: int,
@@ -95,8 +157,8 @@ async def import_bundle(
         StoreError: The store failed; what was committed before stays.
     """
     total = Absorbed()
-    with open_source(source) as stream:
-        intake = Intake(stream, progress)
+    with open_source(source) as stick:
+        intake = stick.take(progress)
         for batch in intake.batches():
             absorbed = await store.absorb(replace(batch, own=own), seen=seen, durable=True)
             total.new += absorbed.new
@@ -109,7 +171,7 @@ async def import_bundle(
         envelopes=0,
         refused=intake.refused,
         complete=intake.reader.trailer is not None and intake.reader.damage is None,
-        damage=intake.reader.damage,
+        damage=stick.damage(intake),
         warnings=_warnings(intake, rolled_back=total.rolled_back),
     )
 
@@ -126,7 +188,7 @@ def _warnings(intake: Intake, *, rolled_back: bool) -> list[str]:
     return warnings
 
 
-def inspect_bundle(source: File) -> Inspected:
+def inspect_bundle(source: File, *, progress: Progress | None = None) -> Inspected:
     """Say what ``source`` holds, verified as for an import, and store nothing.
 
     Raises:
@@ -135,8 +197,8 @@ def inspect_bundle(source: File) -> Inspected:
     """
     logs: dict[LogKey, BundledLog] = {}
     blocks = bodies = statements = proofs = 0
-    with open_source(source) as stream:
-        intake = Intake(stream, None)
+    with open_source(source) as stick:
+        intake = stick.take(progress)
         for batch in intake.batches():
             statements += len(batch.revocations)
             proofs += len(batch.proofs)
@@ -155,7 +217,7 @@ def inspect_bundle(source: File) -> Inspected:
         envelopes=reader.trailer.envelopes if reader.trailer else 0,
         refused=intake.refused,
         complete=reader.trailer is not None and reader.damage is None,
-        damage=reader.damage,
+        damage=stick.damage(intake),
         logs=[logs[key] for key in sorted(logs)],
     )
 

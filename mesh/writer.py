@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ledger.chain import Log
     from ledger.keys import SigningKey
-    from ledger.store.base import Store
+    from ledger.store.base import Absorbed, Store
 
 MAX_GROUP: Final = 500
 """Blocks in one commit; more save nothing."""
@@ -133,6 +133,7 @@ class Writer:
         self._store = store
         self._heads = heads
         self._now = now
+        self._alone = asyncio.Lock()
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -152,6 +153,15 @@ class Writer:
             self._committing = asyncio.create_task(self._commit_all())
         return await future
 
+    async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
+        """Take in what others bring, while nothing is being written.
+
+        It may show that this store is an old copy; what is written after it must know that, or
+        it would be a fork.
+        """
+        async with self._alone:
+            return await self._store.absorb(batch, seen=seen, durable=durable)
+
     async def close(self) -> None:
         """Finish what is being written."""
         if self._committing is not None:
@@ -161,7 +171,8 @@ class Writer:
         while self._waiting:
             group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
             try:
-                await self._commit(group)
+                async with self._alone:
+                    await self._commit(group)
             except PassalongError as exc:
                 _fail(group, exc)
             except BaseException as exc:

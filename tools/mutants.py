@@ -25,7 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PATCHES = Path("tests/mutants")
 NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "build", "dist", "*.egg-info"
+    *(".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", ".fuzz"),
+    *("build", "dist", "*.egg-info"),
 )
 PYTEST = ["-m", "pytest", "-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", ""]
 SECONDS_PER_TEST = 300

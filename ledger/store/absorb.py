@@ -8,7 +8,7 @@ over the whole batch and written once, except around a fork, which is rare.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ledger.block import ZEROS, Block, check_body
 from ledger.chain import (
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from ledger.statement import Revocation
 
+_ROOT: Final = frozenset({ZEROS})
+
 
 class Absorption:
     """One batch on its way into a store.
@@ -54,12 +56,20 @@ class Absorption:
         self._changes = Changes()
         self._logs: dict[LogKey, Log] = {}
         self._roots: dict[bytes, frozenset[bytes]] = {}
+        self._numbers: dict[bytes, set[int]] = {}
+        self._grown: set[LogKey] = set()
 
     async def take(self, batch: Batch) -> Absorbed:
-        """Take the whole batch and write what it changes."""
+        """Take the whole batch and write what it changes.
+
+        Raises:
+            InvalidError: What the store holds contradicts itself: it is damaged.
+        """
         authors = {run.author for run in batch.runs} | {late.author for late in batch.bodies}
         authors |= {proof.author for proof in batch.proofs}
         self._logs, self._roots = await self._ground.load(sorted(authors))
+        for author, number in self._logs:
+            self._numbers.setdefault(author, set()).add(number)
         for revocation in batch.revocations:
             await self._revoke(revocation)
         for proof in batch.proofs:
@@ -78,11 +88,15 @@ class Absorption:
 
     def _log(self, key: LogKey) -> Log:
         author, number = key
-        roots = frozenset({ZEROS}) if number == 0 else self._roots.get(author, frozenset())
-        return replace(self._logs.get(key) or Log(author, number), roots=roots)
+        roots = _ROOT if number == 0 else self._roots.get(author, frozenset())
+        log = self._logs.get(key)
+        if log is None:
+            return Log(author, number, roots)
+        return log if log.roots == roots else replace(log, roots=roots)
 
     def _keep(self, log: Log) -> None:
         key = (log.author, log.number)
+        self._numbers.setdefault(log.author, set()).add(log.number)
         self._logs[key] = self._changes.logs[key] = log
 
     async def _flush(self) -> None:
@@ -116,6 +130,8 @@ class Absorption:
         while isinstance(placement := place(log, run, held), Need):
             await self._flush()
             held |= await self._ground.held(key, placement.low, placement.high)
+            if not held.keys() >= set(range(placement.low, placement.high + 1)):
+                raise InvalidError(f"no block where one is held, before seq {placement.high + 1}")
         match placement:
             case Placed():
                 await self._apply(run, log, placement)
@@ -135,7 +151,8 @@ class Absorption:
             fresh = run.blocks[low - run.low : high - run.low + 1]
             self._changes.blocks += [PlacedBlock(block, lsn) for block in fresh]
             lacking = sum(block.body is None for block in fresh)
-            log = replace(log, bodies_missing=log.bodies_missing + lacking)
+            if lacking:
+                log = replace(log, bodies_missing=log.bodies_missing + lacking)
             new += len(fresh)
         self._count(key, new, len(run.blocks) - new)
         for piece in placed.joins:
@@ -154,12 +171,13 @@ class Absorption:
     def _count(self, key: LogKey, new: int, known: int) -> None:
         self.outcome.new += new
         self.outcome.known += known
-        if new and key not in self.outcome.grown:
+        if new and key not in self._grown:
+            self._grown.add(key)
             self.outcome.grown.append(key)
 
     def _root(self, author: bytes, ids: frozenset[bytes]) -> None:
         """(log 0, seq 1) has come or was forked: the author's other logs join, or part."""
-        others = sorted(key for key in self._logs if key[0] == author and key[1] != 0)
+        others = [(author, number) for number in sorted(self._numbers.get(author, ())) if number]
         was = {key: self._log(key).joined for key in others}
         self._roots[author] = ids
         for key in others:
@@ -201,7 +219,7 @@ class Absorption:
         key, low = (run.author, run.log), conflict.held_from
         ours = await self._ground.read_all(key, low, low + SIGNED_EVERY - 1)
         for block in await self._ground.branch(key):
-            if block.header.previous == ours[-1].id:
+            if ours and block.header.previous == ours[-1].id:
                 ours.append(block)
         theirs = run.blocks[conflict.run_from - run.low :]
         return ForkProof.of(Vouched.of(ours), Vouched.of(theirs))
@@ -231,6 +249,8 @@ class Absorption:
         tips = await self._ground.held(key, fork - 1, fork - 1)
         held = {block.id: block for block in await self._ground.branch(key)}
         pool = held | {block.id: block for block in moved}
+        if fork - 1 not in tips and any(p.low < fork <= p.high for p in log.pieces):
+            raise InvalidError(f"no block where one is held, at seq {fork - 1}")
         after = cut(log, fork, tips)
         kept = _branches(after, pool) if prune else frozenset(pool)
         self._changes.cuts.append((key, fork))

@@ -174,7 +174,10 @@ class Store(Protocol):
         ...
 
     def entries(self, log: int | None = None, *, page: int = 512) -> AsyncIterator[list[Entry]]:
-        """Yield the entries of all pieces (or of logs numbered ``log``), log by log, by seq."""
+        """Yield the entries of all logs (or of those numbered ``log``), log by log, by seq.
+
+        What is kept of forked logs from the fork on comes after the pieces of all.
+        """
         ...
 
     async def arrivals(self, before: int | None = None, *, limit: int = 512) -> list[Arrival]:

@@ -58,15 +58,17 @@ async def _check_piece(store: Store, key: LogKey, piece: Piece, *, fork: int | N
     previous, lacking, seq = piece.previous, 0, piece.low
     while seq <= piece.high:
         blocks = await store.read(key, seq, piece.high, limit=_PAGE)
-        if not blocks:
-            raise InvalidError(f"no block at seq {seq}")
         for block in blocks:
+            if block.header.seq > seq:
+                break
             _check_block(block, key, seq, previous)
             is_last = seq == piece.high and fork != seq + 1
             if must_be_signed(block.header, is_last=is_last) and not block.signature:
                 raise InvalidError(f"no signature at seq {seq}")
             lacking += block.body is None
             previous, seq = block.id, seq + 1
+        if not blocks or blocks[-1].header.seq >= seq:
+            raise InvalidError(f"no block at seq {seq}")
     if previous != piece.tip:
         raise InvalidError(f"the block at seq {piece.high} is not the noted tip")
     return lacking
@@ -91,17 +93,19 @@ def _check_signature(block: Block) -> None:
 
 async def _check_branches(store: Store, log: Log, fork: int) -> None:
     blocks = await store.branches((log.author, log.number))
-    followed = {block.header.previous for block in blocks}
     for block in blocks:
-        seq = block.header.seq
-        _check_block(block, (log.author, log.number), seq, block.header.previous)
-        is_last = block.id not in followed and seq != fork + MAX_BRANCH_BLOCKS
-        if must_be_signed(block.header, is_last=is_last) and not block.signature:
-            raise InvalidError(f"no signature at seq {seq} after a fork")
+        key = (log.author, log.number)
+        _check_block(block, key, block.header.seq, block.header.previous)
     trunk = next((piece.tip for piece in log.pieces if piece.high == fork - 1), None)
     shape = [BranchBlock(b.id, b.header.seq, b.header.previous) for b in blocks]
     if grow(shape, fork, trunk) != {block.id for block in blocks}:
         raise InvalidError(f"blocks that belong to no branch from seq {fork}")
+    followed = {block.header.previous for block in blocks}
+    for block in blocks:
+        seq = block.header.seq
+        is_last = block.id not in followed and seq != fork + MAX_BRANCH_BLOCKS
+        if must_be_signed(block.header, is_last=is_last) and not block.signature:
+            raise InvalidError(f"no signature at seq {seq} after a fork")
     if trunk is not None and trunk not in followed:
         tips = await store.read((log.author, log.number), fork - 1, fork - 1)
         if not all(tip.signature for tip in tips):
@@ -111,6 +115,8 @@ async def _check_branches(store: Store, log: Log, fork: int) -> None:
 async def _count(store: Store, key: LogKey) -> int:
     count = low = 0
     while blocks := await store.read(key, low, 1 << 40, limit=_PAGE):
+        if blocks[-1].header.seq < low:
+            raise InvalidError("blocks outside of every piece")
         count += len(blocks)
         low = blocks[-1].header.seq + 1
     return count

@@ -77,6 +77,15 @@ class MemoryStore:
             if log is None or key[1] == log
             for _, placed in sorted(self._has.blocks[key].items())
         ]
+        found += [
+            self._entry(key, placed)
+            for key in sorted(self._has.branches)
+            if log is None or key[1] == log
+            for placed in sorted(
+                self._has.branches[key].values(),
+                key=lambda placed: (placed.block.header.seq, placed.block.id),
+            )
+        ]
         for start in range(0, len(found), page):
             yield found[start : start + page]
 
@@ -86,7 +95,9 @@ class MemoryStore:
         return Entry(placed.block, joined, arrival.hops, arrival.seen)
 
     async def arrivals(self, before: int | None = None, *, limit: int = 512) -> list[Arrival]:
-        end = len(self._has.arrivals) if before is None else max(before - 1, 0)
+        end = len(self._has.arrivals)
+        if before is not None:
+            end = min(max(before - 1, 0), end)
         return self._has.arrivals[max(end - limit, 0) : end][::-1]
 
     async def proofs(self) -> list[ForkProof]:

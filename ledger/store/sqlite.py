@@ -8,23 +8,28 @@ power cut may take back, whole batches from the end, never a hole.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from ledger.block import ZEROS
 from ledger.chain import Log
 from ledger.errors import InvalidError, StoreError
-from ledger.fork import decode_proof
-from ledger.statement import decode_revocation
 from ledger.store.absorb import Absorption
 from ledger.store.base import Absorbed, Arrival, Batch, Entry, Known, LogKey, What
 from ledger.store.check import check_store
 from ledger.store.sqlite_check import check_tables
-from ledger.store.sqlite_file import damaged, explain, open_file, value
-from ledger.store.sqlite_ground import SqliteGround, id_prefix, to_block, trusted
+from ledger.store.sqlite_file import SqliteTrouble, damaged, explain, open_file, value
+from ledger.store.sqlite_ground import (
+    SqliteGround,
+    id_prefix,
+    must_be,
+    to_block,
+    to_proof,
+    to_revocation,
+)
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine
     from pathlib import Path
 
@@ -38,11 +43,15 @@ T = TypeVar("T")
 
 MAX_RUNS: Final = 64
 _ENTRIES: Final = """
-SELECT b.author_no, b.log, b.seq, b.header, b.signature, c.body, a.hops, a.seen
-FROM blocks b JOIN arrivals a ON a.lsn = b.lsn
-LEFT JOIN bodies c ON c.author_no = b.author_no AND c.log = b.log AND c.seq = b.seq
-WHERE (b.author_no, b.log, b.seq) > (?, ?, ?) AND (? IS NULL OR b.log = ?)
-ORDER BY b.author_no, b.log, b.seq LIMIT ?
+SELECT b.place, b.header, b.signature, b.body, a.hops, a.seen
+FROM blocks b JOIN arrivals a ON a.lsn = b.lsn JOIN logs l ON l.log_no = b.place >> 40
+WHERE b.place > ? AND (? IS NULL OR l.log = ?) ORDER BY b.place LIMIT ?
+"""
+_BRANCH_ENTRIES: Final = """
+SELECT b.author_no, b.log, b.seq, b.id, b.header, b.signature, b.body, a.hops, a.seen
+FROM branches b JOIN arrivals a ON a.lsn = b.lsn
+WHERE (b.author_no, b.log, b.seq, b.id) > (?, ?, ?, ?) AND (? IS NULL OR b.log = ?)
+ORDER BY b.author_no, b.log, b.seq, b.id LIMIT ?
 """
 
 
@@ -113,7 +122,7 @@ class SqliteStore:
                 raise StoreError("the store is closed")
             try:
                 yield
-            except sqlite3.Error as exc:
+            except SqliteTrouble as exc:
                 raise explain(exc) from exc
             except InvalidError as exc:
                 raise damaged(str(exc)) from exc
@@ -162,8 +171,7 @@ class SqliteStore:
     async def find(self, prefix: bytes) -> list[Block]:
         async with self._guard():
             rows = await self._db.execute_fetchall(
-                "SELECT header, signature, body FROM blocks"
-                " LEFT JOIN bodies USING (author_no, log, seq) WHERE id_prefix = ?"
+                "SELECT header, signature, body FROM blocks WHERE id_prefix = ?"
                 " UNION ALL SELECT header, signature, body FROM branches",
                 (id_prefix(prefix),),
             )
@@ -175,16 +183,29 @@ class SqliteStore:
         self, log: int | None = None, *, page: int = 512
     ) -> AsyncIterator[list[Entry]]:
         heads = {(log.author, log.number): log.head for log in await self.logs()}
-        last = (-1, -1, -1)
+        last = -1
         while True:
             async with self._guard():
-                rows = await self._db.execute_fetchall(_ENTRIES, (*last, log, log, page))
+                rows = await self._db.execute_fetchall(_ENTRIES, (last, log, log, page))
                 found: list[Entry] = []
-                for number, log_number, seq, header, signature, body, hops, seen in rows:
-                    block = to_block(header, signature, body)
-                    last = (number, log_number, seq)
-                    joined = seq <= heads.get((block.header.author, log_number), 0)
+                for place, header, signature, body, hops, seen in rows:
+                    last, block = place, to_block(header, signature, body)
+                    author, number, seq, *_ = block.header
+                    joined = seq <= heads.get((author, number), 0)
                     found.append(Entry(block, joined, hops, seen))
+            if not found:
+                break
+            yield found
+        async for branches in self._branch_entries(log, page):
+            yield branches
+
+    async def _branch_entries(self, log: int | None, page: int) -> AsyncIterator[list[Entry]]:
+        last: tuple[int, int, int, bytes] = (-1, -1, -1, b"")
+        while True:
+            async with self._guard():
+                rows = await self._db.execute_fetchall(_BRANCH_ENTRIES, (*last, log, log, page))
+                found = [Entry(to_block(*row[4:7]), False, *row[7:]) for row in rows]  # noqa: FBT003
+                last = next((tuple(row[:4]) for row in reversed(list(rows))), last)
             if not found:
                 return
             yield found
@@ -197,25 +218,27 @@ class SqliteStore:
                 " ORDER BY lsn DESC LIMIT ?",
                 (before, before, limit),
             )
-        return [Arrival(row[0], What(row[1]), *row[2:]) for row in rows]
+            return [_arrival(row) for row in rows]
 
     async def proofs(self) -> list[ForkProof]:
         async with self._guard():
             rows = await self._db.execute_fetchall(
                 "SELECT proof FROM proofs JOIN authors USING (author_no) ORDER BY author, log"
             )
-            return [decode_proof(raw, trusted) for (raw,) in rows]
+            return [to_proof(raw) for (raw,) in rows]
 
     async def revocations(self) -> list[Revocation]:
         async with self._guard():
             rows = await self._db.execute_fetchall(
                 "SELECT statement, signature FROM revocations ORDER BY person, device"
             )
-            return [decode_revocation(raw, signature, trusted) for raw, signature in rows]
+            return [to_revocation(raw, signature) for raw, signature in rows]
 
     async def known(self) -> list[Known]:
         async with self._guard():
             rows = await self._db.execute_fetchall("SELECT person FROM following ORDER BY person")
+            for row in rows:
+                must_be(row, bytes)
         return [Known(person, following=True) for (person,) in rows]
 
     async def set_following(self, person: bytes, *, following: bool) -> bool:
@@ -231,6 +254,8 @@ class SqliteStore:
             rows = await self._db.execute_fetchall(
                 "SELECT value FROM notes WHERE name = ?", (name,)
             )
+            for row in rows:
+                must_be(row, bytes)
         return next((value for (value,) in rows), None)
 
     async def set_note(self, name: str, value: bytes | None) -> None:
@@ -261,6 +286,13 @@ class SqliteStore:
             if not self._closed:
                 self._closed = True
                 await self._db.close()
+
+
+def _arrival(row: sqlite3.Row) -> Arrival:
+    must_be(row, int, int, bytes, int, int, int, int, int)
+    if row[1] not in set(What):
+        raise InvalidError(f"an arrival of the unknown sort {row[1]}")
+    return Arrival(row[0], What(row[1]), *row[2:])
 
 
 def _heard(task: asyncio.Future[T]) -> None:

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 _STRAYS: Final = (
     (
         "blocks of no known log",
-        "SELECT count(*) FROM blocks LEFT JOIN logs l USING (author_no, log) WHERE l.log IS NULL",
+        (
+            "SELECT count(*) FROM blocks LEFT JOIN logs l ON l.log_no = place >> 40"
+            " WHERE l.log IS NULL"
+        ),
     ),
     (
         "pieces of no known log",
-        "SELECT count(*) FROM pieces LEFT JOIN logs l USING (author_no, log) WHERE l.log IS NULL",
+        "SELECT count(*) FROM pieces LEFT JOIN logs l USING (log_no) WHERE l.log IS NULL",
     ),
     (
         "logs of no known author",
@@ -31,13 +34,6 @@ _STRAYS: Final = (
         (
             "SELECT count(*) FROM arrivals LEFT JOIN authors a USING (author_no)"
             " WHERE a.author IS NULL"
-        ),
-    ),
-    (
-        "bodies without their block",
-        (
-            "SELECT count(*) FROM bodies LEFT JOIN blocks b USING (author_no, log, seq)"
-            " WHERE b.seq IS NULL"
         ),
     ),
     (

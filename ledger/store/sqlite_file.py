@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import aiosqlite
 
 from ledger.errors import StoreError
+from ledger.store.connection import Connection
 from ledger.store.migrations import APPLICATION_ID, MIGRATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SqliteTrouble: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises; the second where it quotes a damaged file in its message."""
+_READ_ONLY: Final = "store.db cannot be written; check its permissions and its folder's"
+_ADVICE: Final = {
+    "full": "the disk is full; free some space and try again, nothing was lost",
+    "readonly": _READ_ONLY,
+    "unable to open": "store.db cannot be opened; check that it is a file, and its permissions and"
+    " its folder's",
+    "locked": "another program has the store open; close it and try again",
+}
+_DAMAGE: Final = ("malformed", "not a database", "disk I/O", "corrupt", "codec can't decode")
 
-def explain(exc: sqlite3.Error) -> StoreError:
-    """Say in a line what a person can do about an error of SQLite."""
+
+def explain(exc: Exception) -> StoreError:
+    """Say in a line what a person can do about what SQLite raised."""
     text = " ".join(str(exc).split())
-    if "full" in text:
-        return StoreError("the disk is full; free some space and try again, nothing was lost")
-    if "readonly" in text:
-        return StoreError("store.db cannot be written; check its permissions and its folder's")
-    if "unable to open" in text:
-        return StoreError(
-            "store.db cannot be opened; check that it is a file, and its permissions and its"
-            " folder's"
-        )
-    if "locked" in text:
-        return StoreError("another program has the store open; close it and try again")
-    if any(sign in text for sign in ("malformed", "not a database", "disk I/O", "corrupt")):
+    for sign, advice in _ADVICE.items():
+        if sign in text:
+            return StoreError(advice)
+    if any(sign in text for sign in _DAMAGE):
         return damaged(text)
     return StoreError(f"the store failed ({text}); run `passalong check`")
 
@@ -47,18 +53,25 @@ async def open_file(path: Path) -> aiosqlite.Connection:
     Raises:
         StoreError: Not a store, damaged, of a newer version, or not writable.
     """
+    _must_be_writable(path)
     try:
-        db = await aiosqlite.connect(path, isolation_level="IMMEDIATE")
+        db = await aiosqlite.connect(path, isolation_level="IMMEDIATE", factory=Connection)
     except sqlite3.Error as exc:
         raise explain(exc) from exc
     try:
         await _prepare(db)
     except BaseException as exc:
         await db.close()
-        if isinstance(exc, sqlite3.Error):
+        if isinstance(exc, SqliteTrouble):
             raise explain(exc) from exc
         raise
     return db
+
+
+def _must_be_writable(path: Path) -> None:
+    """SQLite opens a file that it may only read without a word."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise StoreError(_READ_ONLY)
 
 
 async def value(db: aiosqlite.Connection, sql: str) -> int:

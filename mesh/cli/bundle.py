@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mesh.cli.call import Call, pass_call
+from mesh.cli.call import Call, pass_call, run
 from mesh.cli.frame import Group
 from mesh.cli.streams import source, target
 from mesh.cli.values import STANDARD, size
@@ -67,9 +67,11 @@ def import_command(call: Call, file: str) -> None:
 @file_argument
 @pass_call
 def inspect_command(call: Call, file: str) -> None:
-    """Show what FILE holds; nothing is stored."""
+    """Show what FILE holds; nothing is stored, and no home is needed."""
+    from mesh.direct import inspect_file  # noqa: PLC0415
+
     here = source(file)
-    found = call.ask(lambda port, _: port.inspect_bundle(here), "reading the bundle")
+    found = run(lambda progress: inspect_file(here, progress=progress), "reading the bundle")
     call.screen(file).answer(found, *_inspected(found, file))
 
 

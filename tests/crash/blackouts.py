@@ -13,7 +13,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 from ledger.errors import PassalongError
 from tests.crash.campaign import Grounds, look
@@ -59,7 +58,7 @@ async def work(job: Job, facts: list[Fact]) -> None:
     try:
         await Worker(job, facts.append).work(SESSIONS, ROUNDS)
     finally:
-        while threading.active_count() > others:
+        while threading.active_count() > others:  # noqa: ASYNC110  threads set no events
             await asyncio.sleep(0.001)
 
 
@@ -115,9 +114,7 @@ class Blackouts:
             shutil.copytree(template, home)
         return Job(seed, deed, str(home), str(grounds.bundle), str(template))
 
-    def _work(
-        self, cut: PowerCut, job: Job, at: int = 0, mode: Mode = Mode.SUBSET
-    ) -> list[Fact]:
+    def _work(self, cut: PowerCut, job: Job, at: int = 0, mode: Mode = Mode.SUBSET) -> list[Fact]:
         """Do the deed, with the power failing at operation ``at``; return what was announced."""
         facts: list[Fact] = []
         cut.register(default=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from ledger.statement import Cut, Revocation
 from ledger.store.base import Batch
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 
 
 async def write_bundle(path: Path) -> Exported:
-    """Write to ``path`` what five devices wrote, one of them a forker and one revoked."""
+    """Write to ``path`` what five devices wrote, one of them a forker and one revoked.
+
+    Its messages are small, so that an import takes several transactions.
+    """
     store = MemoryStore()
     for number, count in enumerate((40, 15, 30, 3)):
         device = Device(number, owner=number)
-        device.write_many(count, f"news of {number} " * number * 9)
+        device.write_many(count, f"news of {number} " * (1 + number * 9))
         await _absorb(store, device.logs[IDENTITY], device.logs[SOCIAL])
     trunk = Device(8, owner=8)
     trunk.write_many(20, "trunk")
@@ -35,7 +39,8 @@ async def write_bundle(path: Path) -> Exported:
     cut = Cut(IDENTITY, 1, gone.root.id)
     statement = Revocation.sign(gone.person, gone.public, [cut])
     await store.absorb(Batch(revocations=[statement]), seen=0, durable=True)
-    return await export_bundle(store, path)
+    with mock.patch("gossip.packing.MAX_BLOCKS", 10):
+        return await export_bundle(store, path)
 
 
 async def _absorb(store: MemoryStore, *logs: list[Block]) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, Self
 from unittest import mock
-
-import pytest
 
 from mesh.direct import init_home, open_port
 from mesh.home import make_folder, whole_file
 from tests.crash.deeds import seeded_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Recorder:
@@ -23,29 +24,30 @@ class Recorder:
     def __init__(self, below: Path) -> None:
         self.calls: list[str] = []
         self._below = below
+        self._patches = ExitStack()
 
-    def __enter__(self) -> Recorder:
-        self._patches = [
-            mock.patch.object(io, "open", partial(self._open, io.open)),
-            mock.patch.object(os, "fsync", partial(self._sync, os.fsync)),
-            mock.patch.object(os, "replace", partial(self._rename, os.replace)),
-            mock.patch.object(os, "mkdir", partial(self._make, os.mkdir)),
-        ]
-        for patch in self._patches:
-            patch.start()
+    def __enter__(self) -> Self:
+        for owner, name, new in (
+            (io, "open", partial(self._open, io.open)),
+            (os, "fsync", partial(self._sync, os.fsync)),
+            (os, "replace", partial(self._rename, os.replace)),
+            (os, "mkdir", partial(self._make, os.mkdir)),
+        ):
+            self._patches.enter_context(mock.patch.object(owner, name, new))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for patch in self._patches:
-            patch.stop()
+        self._patches.close()
 
     def _note(self, what: str, path: str | Path) -> None:
         path = Path(path)
         if path.is_relative_to(self._below):
             self.calls.append(f"{what} {path.relative_to(self._below)}")
 
-    def _open(self, real: Any, file: Any, *args: Any, **kwargs: Any) -> Any:
-        stream = real(file, *args, **kwargs)
+    def _open(
+        self, real: Callable[..., IO[Any]], *args: object, **kwargs: object
+    ) -> IO[Any] | mock.Mock:
+        stream: IO[Any] = real(*args, **kwargs)
         if "b" not in stream.mode or not stream.writable():
             return stream
         place = Path(f"/proc/self/fd/{stream.fileno()}").readlink()
@@ -64,15 +66,15 @@ class Recorder:
         double.__exit__.side_effect = lambda *_: stream.close()
         return double
 
-    def _sync(self, real: Any, descriptor: int) -> None:
+    def _sync(self, real: Callable[[int], None], descriptor: int) -> None:
         real(descriptor)
         self._note("sync", Path(f"/proc/self/fd/{descriptor}").readlink())
 
-    def _rename(self, real: Any, here: Path, there: Path) -> None:
+    def _rename(self, real: Callable[[Path, Path], None], here: Path, there: Path) -> None:
         real(here, there)
         self._note("rename to", there)
 
-    def _make(self, real: Any, path: Path, *args: Any) -> None:
+    def _make(self, real: Callable[..., None], path: Path, *args: object) -> None:
         real(path, *args)
         self._note("make", path)
 

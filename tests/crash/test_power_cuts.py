@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ledger.store.base import Batch
+from ledger.store.sqlite import SqliteStore
+from mesh.direct import open_port
+from mesh.node import SOCIAL_LOG, open_node
+from mesh.paths import STORE
+from mesh.port import PortError
+from mesh.writer import Draft, Heads, runs_of
 from tests.crash.blackouts import Blackouts
-from tests.powercut import unavailable
+from tests.crash.campaign import settle
+from tests.crash.deeds import Fact, export_of
+from tests.crash.witness import Witness, life_after
+from tests.powercut import Mode, PowerCut, unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +40,33 @@ def run(
         sys.stdout.write(f"\n{darkness.table()}\n")
     assert not darkness.wrong, "\n".join(darkness.wrong)
     return darkness
+
+
+@pytest.mark.xfail(
+    raises=AssertionError, reason="what is recovered from a dead process's log is not synced"
+)
+async def test_what_a_dead_process_had_written_is_synced_before_the_next_one_hands_it_on(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Killed between a commit's write and its sync; started again; then the power fails."""
+    witness, around = Witness(tmp_path / "home"), life_after(3)
+    await settle(witness.home, 3)
+    async with open_node(witness.home, around) as node:
+        keys, logs = node.secrets.keys, await node.store.logs()
+    block = Heads.of(keys.signing, logs).extend(Draft(SOCIAL_LOG, "post", bytes(20)))
+    with PowerCut(tmp_path_factory.getbasetemp()) as cut:
+        cut.register(default=True)
+        dead = await SqliteStore.open(witness.home / STORE, new_run=lambda: bytes(8))
+        await dead.absorb(Batch(runs=runs_of([block])), seen=0, durable=False)
+        async with open_port(witness.home, around) as port:
+            done = await port.export_bundle(export_of(witness.home))
+            cut.strike(seed=0, mode=Mode.NOTHING)
+        with suppress(PortError):
+            await dead.close()
+    witness.hear(Fact("exported", "", [done.blocks, done.bytes]))
+    await witness.look(around)
+    await witness.look_at_export(around)
+    assert not witness.wrong
 
 
 @pytest.mark.slow

@@ -11,13 +11,19 @@ import io
 import os
 import signal
 import sqlite3
+import sys
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, Self
 from unittest import mock
 
 from tests.crash.phases import INSIDE_LEDGER, Board, File, Ledger
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,19 +74,22 @@ class Trap:
         trap = self
 
         class Watched(sqlite3.Connection):
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
+            def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  what connect got
                 super().__init__(*args, **kwargs)
                 self.set_trace_callback(trap.see_statement)
                 self.set_progress_handler(trap.see_steps, STEPS)
 
+            @override
             def commit(self) -> None:
                 super().commit()
                 trap.see_end()
 
+            @override
             def rollback(self) -> None:
                 super().rollback()
                 trap.board.ledger = Ledger.QUIET
 
+            @override
             def executescript(self, script: str, /) -> sqlite3.Cursor:
                 cursor = super().executescript(script)
                 trap.see_end()
@@ -128,9 +137,11 @@ class Trap:
 
     # --- the exported file ------------------------------------------------------------------
 
-    def _open(self, opened: Callable[..., Any], file: Any, *args: Any, **kwargs: Any) -> Any:
-        stream = opened(file, *args, **kwargs)
-        mode = args[0] if args else kwargs.get("mode", "r")
+    def _open(
+        self, opened: Callable[..., IO[Any]], *args: object, **kwargs: object
+    ) -> IO[Any] | Slow:
+        stream = opened(*args, **kwargs)
+        mode = str(args[1] if len(args) > 1 else kwargs.get("mode", "r"))
         if "b" not in mode or mode[0] not in "wxa":
             return stream
         self.board.file = File.PARTIAL
@@ -147,7 +158,7 @@ class Trap:
             self.board.file = File.DURABLE
         self.point(Kind.FILE)
 
-    def _rename(self, rename: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    def _rename(self, rename: Callable[..., None], *args: object, **kwargs: object) -> None:
         self.point(Kind.FILE)
         rename(*args, **kwargs)
         self.board.file = File.RENAMED
@@ -157,17 +168,17 @@ class Trap:
 class Slow:
     """A file whose every write reaches the disk in two halves."""
 
-    def __init__(self, stream: BinaryIO, trap: Trap) -> None:
+    def __init__(self, stream: IO[bytes], trap: Trap) -> None:
         self._stream = stream
         self._trap = trap
 
-    def __enter__(self) -> Slow:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
     def write(self, data: bytes) -> int:

@@ -6,13 +6,13 @@ it also writes, the next victim finds a home in which life went on.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
 from ledger.keys import PersonKey
-from ledger.store.base import ROLLED_BACK
 from ledger.store.base import ROLLED_BACK
 from ledger.store.memory import MemoryStore
 from mesh.direct import DirectPort, init_home
@@ -77,6 +77,8 @@ class Witness:
                 self.founded = device, person, words
             case "shown", _:
                 self.shown = True
+            case _:
+                pass
 
     def expect(self, holds: object, otherwise: str) -> None:
         if not holds:
@@ -137,7 +139,7 @@ class Witness:
         self.expect(is_same, f"{found.bytes} bytes exported where {size} were announced")
 
     async def _compare(self, target: Path, around: Surroundings) -> None:
-        digest = sha256(target.read_bytes()).digest()
+        digest = sha256(await asyncio.to_thread(target.read_bytes)).digest()
         if digest in self._files:
             return
         self._files.add(digest)

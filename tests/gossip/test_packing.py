@@ -119,6 +119,29 @@ def test_units_that_follow_each_other_are_one_run() -> None:
     assert [run.blocks for run in unpack([raw])] == [blocks]
 
 
+def test_a_run_has_the_hops_of_its_unit_that_came_furthest() -> None:
+    units = units_of(run_of(written(190)).blocks)
+    for hops in ([1, 7, 3], [7, 3, 1], [1, 3, 7]):
+        (raw,) = pack(zip(units, hops, strict=True))
+        assert [run.hops for run in unpack([raw])] == [7]
+
+
+def test_units_with_a_gap_between_them_are_two_runs() -> None:
+    first, _, third = units_of(run_of(written(190)).blocks)
+    for units in ([first, third], [third, first], [first, first]):
+        (raw,) = pack((unit, 0) for unit in units)
+        assert [list(run.blocks) for run in unpack([raw])] == units
+
+
+def test_a_message_holds_no_more_than_200_blocks() -> None:
+    # given blocks without bodies, of which 250 would fit
+    device = Device()
+    blocks = [bare(block) for block in device.write_many(1_000)]
+    messages = pack(([block], 0) for block in blocks)
+    assert [len(run.blocks) for run in unpack(messages)] == [MAX_BLOCKS] * 5
+    assert 65_000 > 250 * size_of(blocks) / 1_000
+
+
 def test_what_is_nothing_takes_no_message() -> None:
     assert pack([]) == []
 

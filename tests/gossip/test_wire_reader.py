@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,14 +20,16 @@ from ledger.block import MAX_BODY_BYTES, MAX_HEADER_BYTES
 from ledger.codec import Value, decode, encode
 from ledger.errors import InvalidError
 from ledger.keys import SIGNATURE_BYTES
-from ledger.run import RawBlock
 from tests.gossip.test_wire import datas
 from tests.strategies import items, written
+
+if TYPE_CHECKING:
+    from ledger.run import RawBlock
 
 HEADS = [bytes([major << 5 | 24, 0]) for major in range(8)]
 """A length spelled longer than need be, of each major type."""
 sizes = st.sampled_from([0, 1, 23, 24, 63, 64, 65, 255, 256, 257])
-parts = st.one_of(
+parts: st.SearchStrategy[Value] = st.one_of(
     st.integers(-1, MAX_HOPS + 1), sizes.map(bytes), st.none(), st.just("text"), st.just([])
 )
 """What may stand where hops, header, signature or body are expected."""
@@ -101,6 +106,16 @@ def test_both_readers_take_and_refuse_the_same_values(runs: list[list[Value]]) -
 @given(raw=st.binary(max_size=60))
 def test_both_readers_take_and_refuse_the_same_noise(raw: bytes) -> None:
     assert quickly(b"\x82\x06" + raw) == slowly(b"\x82\x06" + raw)
+
+
+@pytest.mark.parametrize("size", range(26))
+@pytest.mark.parametrize("part", ["header", "body"])
+def test_a_length_is_spelled_in_one_way(size: int, part: str) -> None:
+    spelled = b"\x58" + bytes([size]) + bytes(size)
+    block = spelled + b"\x40\xf6" if part == "header" else b"\x40\x40" + spelled
+    raw = b"\x82\x06\x81\x84\x00" + block
+    assert quickly(raw) == slowly(raw)
+    assert (quickly(raw) is None) == (size < 24)
 
 
 def test_both_readers_agree_on_every_flipped_bit_of_real_blocks() -> None:

@@ -79,7 +79,7 @@ async def test_a_fifth_detached_segment_is_refused_and_nothing_is_lost(store: St
     assert await store.check() == []
 
 
-TABLES = "authors logs pieces blocks bodies branches proofs revocations arrivals notes runs".split()
+TABLES = "authors logs pieces blocks branches proofs revocations arrivals notes runs".split()
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -1,4 +1,4 @@
-"""A home's lock holds against other processes only while they live; every failure says what to do."""
+"""A lock holds while its process lives, and no longer; every failure says what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -17,13 +17,14 @@ from mesh.home import HomeError, explain, locked, make_folder
 from mesh.paths import HOME_VARIABLE, LOCK, default_home
 from tests.mesh.places import HOLD, disk, make_read_only, process
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 async def take(folder: Path, wait_s: float = 0) -> None:
     async with locked(folder, wait_s):
         pass
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 # --- the lock -----------------------------------------------------------------------------------
@@ -86,13 +87,13 @@ async def test_a_failure_inside_frees_the_lock(tmp_path: Path) -> None:
 
 async def test_who_stops_waiting_leaves_nothing_open(tmp_path: Path) -> None:
     async with locked(tmp_path, 0):
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_files()
         waiting = asyncio.create_task(take(tmp_path, 20))
         await asyncio.sleep(0.05)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert open_files() == before
 
 
 async def test_a_process_that_is_started_meanwhile_does_not_inherit_the_lock(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -34,18 +35,28 @@ def target(tmp_path: Path) -> Path:
     return path
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @contextmanager
 def nothing_changes(path: Path) -> Iterator[None]:
     """Check that ``path`` stays as it is, and that nothing is left beside it."""
-    names, held = sorted(os.listdir(path.parent)), path.read_bytes()
+    names, held = names_in(path.parent), path.read_bytes()
     yield
     assert path.read_bytes() == held
-    assert sorted(os.listdir(path.parent)) == names
+    assert names_in(path.parent) == names
 
 
 def write(path: Path, data: bytes = NEW) -> None:
     with whole_file(path) as file:
         file.write(data)
+
+
+def write_slowly(path: Path, pieces: int) -> None:
+    with whole_file(path) as file:
+        for _ in range(pieces):
+            file.write(bytes(1 << 10))
 
 
 # --- agreement ----------------------------------------------------------------------------------
@@ -54,7 +65,7 @@ def write(path: Path, data: bytes = NEW) -> None:
 def test_a_new_file_replaces_the_old_one_and_nothing_else_is_left(target: Path) -> None:
     write(target)
     assert target.read_bytes() == NEW
-    assert os.listdir(target.parent) == [target.name]
+    assert names_in(target.parent) == [target.name]
 
 
 def test_until_it_is_whole_nobody_sees_it(target: Path) -> None:
@@ -73,7 +84,7 @@ def test_its_bytes_are_durable_before_its_name_and_its_name_before_it_counts(
     sync, replace = os.fsync, os.replace
 
     def noted_sync(descriptor: int) -> None:
-        kind = "folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file"
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
         happened.append(f"sync {kind}, {target.read_bytes() == NEW}")
         sync(descriptor)
 
@@ -106,7 +117,7 @@ def test_what_a_killed_writer_left_is_no_obstacle(target: Path) -> None:
         writer.wait()
     assert target.read_bytes() == OLD
     write(target)
-    assert os.listdir(target.parent) == [target.name]
+    assert names_in(target.parent) == [target.name]
 
 
 # --- refusal ------------------------------------------------------------------------------------
@@ -146,7 +157,7 @@ def test_a_folder_that_cannot_be_synced_is_said(
     monkeypatch.setattr(home, "sync_folder", fail)
     with pytest.raises(HomeError, match="try again"):
         write(target)
-    assert os.listdir(target.parent) == [target.name]
+    assert names_in(target.parent) == [target.name]
 
 
 @pytest.mark.parametrize("number", [22, 95])
@@ -167,9 +178,7 @@ def test_a_disk_that_becomes_full_leaves_the_old_file(tmp_path: Path) -> None:
         with nothing_changes(target), pytest.raises(HomeError, match="is full; free some space"):
             write(target, bytes(1 << 20))
         with nothing_changes(target), pytest.raises(HomeError, match="is full"):
-            with whole_file(target) as file:
-                for _ in range(1 << 10):
-                    file.write(bytes(1 << 10))
+            write_slowly(target, 1 << 10)
         # once there is room it goes on
         write(target)
         assert target.read_bytes() == NEW
@@ -208,7 +217,7 @@ def test_a_disk_that_is_read_only_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="is a folder; name a file"):
         write(tmp_path)
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
@@ -217,7 +226,7 @@ def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     for name in ("pipe", "link"):
         with pytest.raises(HomeError, match="is a device or a pipe; name a file, or - for a pipe"):
             write(tmp_path / name)
-    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+    assert names_in(tmp_path) == ["link", "pipe"]
 
 
 @pytest.mark.parametrize(
@@ -232,4 +241,4 @@ def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path, name: str, why: st
     (tmp_path / "file").write_text("")
     with pytest.raises(HomeError, match=why):
         write(tmp_path / name)
-    assert os.listdir(tmp_path) == ["file"]
+    assert names_in(tmp_path) == ["file"]

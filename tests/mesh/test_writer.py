@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import pytest
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
 
 from ledger.block import MAX_BODY_BYTES, Block
 from ledger.errors import InvalidError, StoreError
@@ -39,6 +45,7 @@ class GatedStore(MemoryStore):
         self.groups: list[int] = []
         self.failures: list[BaseException] = []
 
+    @override
     async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
         assert durable
         assert seen == WHEN
@@ -91,9 +98,7 @@ async def assert_whole(store: MemoryStore, blocks: int) -> None:
 # --- agreement ----------------------------------------------------------------------------------
 
 
-async def test_what_is_written_is_signed_linked_and_held(
-    store: GatedStore, writer: Writer
-) -> None:
+async def test_what_is_written_is_signed_linked_and_held(store: GatedStore, writer: Writer) -> None:
     first, second = [await writer.write(draft(text)) for text in ("a", "b")]
     other = await writer.write(draft("c", log=GROUP))
     assert [block.header.seq for block in (first, second, other)] == [1, 2, 1]
@@ -283,6 +288,26 @@ async def test_who_waits_when_a_rollback_is_noticed_writes_no_more(
     with pytest.raises(RolledBackError):
         await task
     await assert_whole(store, 3)
+
+
+async def test_what_others_bring_is_not_taken_in_the_middle_of_a_commit(
+    store: GatedStore, writer: Writer
+) -> None:
+    # given a commit under way
+    store.gate.clear()
+    (task,) = write(writer)
+    await settle()
+    # when others bring something, and more is written
+    other = Batch(runs=[run_of([Device(5).root])])
+    taking = asyncio.create_task(writer.absorb(other, seen=WHEN, durable=True))
+    later = write(writer, 2)
+    await settle()
+    assert store.groups == [1]
+    store.gate.set()
+    # then one goes after the other
+    assert [block.header.seq for block in await asyncio.gather(task, *later)] == [1, 2, 3]
+    assert (await taking).new == 1
+    assert store.groups == [1, 1, 2]
 
 
 async def test_a_body_that_is_too_long_is_refused_and_harms_nobody(

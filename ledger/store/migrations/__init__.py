@@ -2,9 +2,10 @@
 
 A script, once released, is never changed; ``PRAGMA user_version`` counts those applied.
 
-Layout, and why: one compact row per block in the order of its log, no index on the hash (an id
-is found by its first 4 bytes as an integer), the raw header as it was signed, bodies apart so
-that they can be dropped; a signature that is there was verified (NULL: the chain vouches).
+Layout, and why (docs/decisions/0005): one row per block, its key the number of its log and its
+seq in one integer, so that a log lies together and a long body needs no page of its own; no index
+on the hash (an id is found by its first 4 bytes as an integer); the raw header as it was signed;
+a body that can be dropped; a signature that is there was verified (NULL: the chain vouches).
 """
 
 from __future__ import annotations
@@ -14,21 +15,17 @@ from typing import Final
 _V1: Final = """
 CREATE TABLE authors (author_no INTEGER PRIMARY KEY, author BLOB NOT NULL UNIQUE) STRICT;
 CREATE TABLE logs (
-    author_no INTEGER NOT NULL REFERENCES authors, log INTEGER NOT NULL,
-    fork INTEGER, bodies_missing INTEGER NOT NULL,
-    PRIMARY KEY (author_no, log)) STRICT, WITHOUT ROWID;
+    log_no INTEGER PRIMARY KEY, author_no INTEGER NOT NULL REFERENCES authors,
+    log INTEGER NOT NULL, fork INTEGER, bodies_missing INTEGER NOT NULL,
+    UNIQUE (author_no, log)) STRICT;
 CREATE TABLE pieces (
-    author_no INTEGER NOT NULL, log INTEGER NOT NULL, low INTEGER NOT NULL,
+    log_no INTEGER NOT NULL REFERENCES logs, low INTEGER NOT NULL,
     high INTEGER NOT NULL, previous BLOB NOT NULL, tip BLOB NOT NULL,
-    PRIMARY KEY (author_no, log, low)) STRICT, WITHOUT ROWID;
+    PRIMARY KEY (log_no, low)) STRICT, WITHOUT ROWID;
 CREATE TABLE blocks (
-    author_no INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,
-    id_prefix INTEGER NOT NULL, lsn INTEGER NOT NULL, header BLOB NOT NULL, signature BLOB,
-    PRIMARY KEY (author_no, log, seq)) STRICT, WITHOUT ROWID;
+    place INTEGER PRIMARY KEY, id_prefix INTEGER NOT NULL, lsn INTEGER NOT NULL,
+    header BLOB NOT NULL, signature BLOB, body BLOB) STRICT;
 CREATE INDEX blocks_by_id ON blocks (id_prefix);
-CREATE TABLE bodies (
-    author_no INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (author_no, log, seq)) STRICT, WITHOUT ROWID;
 CREATE TABLE branches (
     author_no INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL, id BLOB NOT NULL,
     lsn INTEGER NOT NULL, header BLOB NOT NULL, signature BLOB, body BLOB,
