@@ -55,6 +55,8 @@ async def open_file(path: Path) -> aiosqlite.Connection:
     """
     _must_be_writable(path)
     try:
+        # aiosqlite leaves its thread alone with a loop that may end where this fails
+        sqlite3.connect(path).close()
         db = await aiosqlite.connect(path, isolation_level="IMMEDIATE", factory=Connection)
     except sqlite3.Error as exc:
         raise explain(exc) from exc

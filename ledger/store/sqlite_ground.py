@@ -190,15 +190,19 @@ class SqliteGround:
         pieces: dict[LogKey, list[Piece]] = {}
         forked: dict[int, bytes] = {}
         for author, number, log, log_no, fork, missing, *piece, root in rows:
+            must_be((author, number, fork), bytes, int, int | None)
             self._numbers[author] = number
             if author not in roots:
+                must_be((root,), bytes | None)
                 roots[author] = frozenset({block_id(root)} if root else ())
             if log is None:
                 continue
+            must_be((log, log_no, missing), int, int, int)
             key = (author, log)
             self._log_numbers[key] = log_no
             logs[key] = Log(author, log, fork=fork, bodies_missing=missing)
             if piece[0] is not None:
+                must_be(piece, int, int, bytes, bytes)
                 pieces.setdefault(key, []).append(Piece(*piece))
             if log == 0 and fork == 1:
                 forked[number] = author
@@ -228,10 +232,11 @@ class SqliteGround:
             "SELECT place, header, signature FROM blocks WHERE place BETWEEN ? AND ?",
             await self._span(key, low, high),
         )
-        return {
-            place & MAX_SEQ: Held(block_id(raw), signature is not None)
-            for place, raw, signature in rows
-        }
+        held: dict[int, Held] = {}
+        for place, raw, signature in rows:
+            must_be((raw,), bytes)
+            held[place & MAX_SEQ] = Held(block_id(raw), signature is not None)
+        return held
 
     async def read_all(self, key: LogKey, low: int, high: int, limit: int = -1) -> list[Block]:
         span = await self._span(key, low, high)
@@ -252,7 +257,7 @@ class SqliteGround:
                 f" AND place IN ({','.join('?' * len(places))})",
                 places,
             )
-            found |= {place & MAX_SEQ: decode_header(raw) for place, raw in rows}
+            found |= {place & MAX_SEQ: to_block(raw, None, None).header for place, raw in rows}
         return found
 
     async def count_bodiless(self, key: LogKey) -> int:

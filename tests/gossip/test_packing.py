@@ -139,7 +139,7 @@ def test_a_message_holds_no_more_than_200_blocks() -> None:
     blocks = [bare(block) for block in device.write_many(1_000)]
     messages = pack(([block], 0) for block in blocks)
     assert [len(run.blocks) for run in unpack(messages)] == [MAX_BLOCKS] * 5
-    assert 65_000 > 250 * size_of(blocks) / 1_000
+    assert 250 * size_of(blocks) / 1_000 < MAX_MESSAGE_BYTES
 
 
 def test_what_is_nothing_takes_no_message() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.block import Block, Counterparty
+from ledger.block import ZEROS, Block, Counterparty
 from ledger.keys import verify
 from ledger.run import Run, must_be_signed, verify_run
 from ledger.store.base import Arrival, Batch, LateBody, Store, What
@@ -16,7 +16,7 @@ from tests.ledger.stores import (
     settle,
     without_bodies,
 )
-from tests.strategies import SOCIAL, ZEROS, Device, items, run_of, spans, written
+from tests.strategies import SOCIAL, Device, items, run_of, spans, written
 
 KEY = (Device().public, SOCIAL)
 
@@ -142,10 +142,11 @@ async def test_a_signature_that_was_not_verified_is_never_there(store: Store) ->
     device.write_many(66)
     device.write(counterparty=Counterparty(device.person.signing.public, ZEROS))
     blocks = device.write_many(3)
+    needed = [must_be_signed(block.header, is_last=block is blocks[-1]) for block in blocks]
     forged = [
-        (raw, signature if must_be_signed(block.header, is_last=block is blocks[-1]) else b"!" * 64, body)
-        for block, (raw, signature, body) in zip(blocks, items(blocks), strict=True)
-    ]  # fmt: skip
+        (raw, signature if needs else b"!" * 64, body)
+        for needs, (raw, signature, body) in zip(needed, items(blocks), strict=True)
+    ]
     # when it is verified and stored
     await store.absorb(runs(verify_run(forged, verify)), seen=0, durable=True)
     # then only the others are kept

@@ -1,3 +1,4 @@
+# ruff: noqa: S608  the SQL is put together of constants
 import shutil
 import sqlite3
 import tempfile
@@ -147,13 +148,17 @@ FAULTS = {
         [LOG + "pieces touch or overlap, or pass a fork, at seq 0"],
     ),
     "stray block": (
-        f"INSERT INTO blocks SELECT place + 989, id_prefix, lsn, header, signature, body"
-        f" FROM blocks {BLOCK_10}",
+        (
+            f"INSERT INTO blocks SELECT place + 989, id_prefix, lsn, header, signature, body"
+            f" FROM blocks {BLOCK_10}"
+        ),
         [LOG + "the store is damaged (another block stands at seq 999)"],
     ),
     "stray log": (
-        f"INSERT INTO blocks SELECT (999 << 40) + 10, id_prefix, lsn, header, signature, body"
-        f" FROM blocks {BLOCK_10}",
+        (
+            f"INSERT INTO blocks SELECT (999 << 40) + 10, id_prefix, lsn, header, signature, body"
+            f" FROM blocks {BLOCK_10}"
+        ),
         ["1 blocks of no known log"],
     ),
     "stray piece": (
@@ -207,8 +212,10 @@ FAULTS = {
         ],
     ),
     "junk branch": (
-        f"INSERT INTO branches SELECT author_no, 1, 30, zeroblob(32), 1, b.header, b.signature,"
-        f" NULL FROM blocks b, authors {at(30)} AND author = x'{WHOLE.hex()}'",
+        (
+            f"INSERT INTO branches SELECT author_no, 1, 30, zeroblob(32), 1, b.header, b.signature,"
+            f" NULL FROM blocks b, authors {at(30)} AND author = x'{WHOLE.hex()}'"
+        ),
         ["1 branch blocks under another id", "1 branch blocks of a log that is not forked there"],
     ),
     "branch block of another log": (

@@ -79,7 +79,18 @@ async def test_a_fifth_detached_segment_is_refused_and_nothing_is_lost(store: St
     assert await store.check() == []
 
 
-TABLES = "authors logs pieces blocks branches proofs revocations arrivals notes runs".split()
+TABLES = [
+    "authors",
+    "logs",
+    "pieces",
+    "blocks",
+    "branches",
+    "proofs",
+    "revocations",
+    "arrivals",
+    "notes",
+    "runs",
+]
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -123,10 +134,10 @@ async def test_a_full_disk_is_said_and_survived(sqlite: SqliteStore) -> None:
     before = await everything(sqlite)
     # when more is taken in than fits
     for _ in range(2):
-        with pytest.raises(StoreError, match="^the disk is full; free some space") as error:
+        with pytest.raises(StoreError, match=r"^the disk is full; free some space") as error:
             await sqlite.absorb(runs(run_of(written(300))), seen=0, durable=False)
         assert "\n" not in str(error.value)
-    with pytest.raises(StoreError, match="^the disk is full"):
+    with pytest.raises(StoreError, match=r"^the disk is full"):
         await sqlite.set_note("long", bytes(1 << 20))
     # then nothing is lost, and with room again it fits
     assert await everything(sqlite) == before

@@ -28,13 +28,25 @@ def execute(path: Path, script: str) -> None:
         db.executescript(script)
 
 
+def contents(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def permit(path: Path, mode: int) -> None:
+    path.chmod(mode)
+
+
+def names(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
+
+
 async def refusal(path: Path) -> str:
     """Try to open ``path`` and return what is said; nothing there may change."""
-    before = path.read_bytes() if path.is_file() else None
+    before = contents(path)
     with pytest.raises(StoreError) as error:
         await open_sqlite(path)
     assert "\n" not in str(error.value)
-    assert (path.read_bytes() if path.is_file() else None) == before
+    assert contents(path) == before
     return str(error.value)
 
 
@@ -129,14 +141,14 @@ async def test_a_store_that_may_not_be_written_says_so(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "store.db")
         await write_store(path)
-        path.chmod(file_mode)
-        Path(folder).chmod(folder_mode)
+        permit(path, file_mode)
+        permit(Path(folder), folder_mode)
         as_nobody()
         with pytest.raises(StoreError) as error:
             await open_sqlite(path)
         if os.getresuid()[2] == 0:
             os.setresuid(0, 0, 0)
-        Path(folder).chmod(0o700)
+        permit(Path(folder), 0o700)
     assert str(error.value).startswith("store.db cannot be ")
     assert "check" in str(error.value)
     assert "permissions" in str(error.value)
@@ -148,7 +160,7 @@ async def test_a_store_that_is_open_elsewhere_says_so(tmp_path: Path) -> None:
     await store._db.execute("PRAGMA busy_timeout = 0")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="^another program has the store open; close it"):
+        with pytest.raises(StoreError, match=r"^another program has the store open; close it"):
             await store.set_note("name", b"value")
         other.execute("ROLLBACK")
     await store.set_note("name", b"value")
@@ -191,7 +203,7 @@ async def test_what_is_not_durable_is_there_after_a_close(tmp_path: Path) -> Non
     store = await open_sqlite(path)
     await store.absorb(runs(run_of(written(5))), seen=0, durable=False)
     await store.close()
-    assert [each.name for each in tmp_path.iterdir()] == ["store.db"]
+    assert names(tmp_path) == ["store.db"]
     store = await open_sqlite(path)
     assert len(await store.read((written(1)[0][0][0], 1), 1, 5)) == 5
     await store.close()

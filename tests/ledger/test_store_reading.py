@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.block import Block, Counterparty
+from ledger.block import ZEROS, Block, Counterparty
 from ledger.errors import StoreError
 from ledger.store.base import Batch, Entry, Known, Store
 from ledger.store.memory import MemoryStore
 from tests.ledger.stores import both, live, open_sqlite, runs, without_bodies
-from tests.strategies import GROUP, SOCIAL, ZEROS, Device, forked, run_of, written
+from tests.strategies import GROUP, SOCIAL, Device, forked, run_of, written
 
 KEY = (Device().public, SOCIAL)
 
@@ -206,14 +206,14 @@ async def test_closing_twice_is_closing_once_and_nothing_works_afterwards(tmp_pa
         lambda: store.set_note("name", b"value"),
         store.check,
     ):
-        with pytest.raises(StoreError, match="^the store is closed$"):
+        with pytest.raises(StoreError, match=r"^the store is closed$"):
             await attempt()
 
 
 async def test_what_was_begun_is_finished_before_the_store_closes(tmp_path: Path) -> None:
     store = await open_sqlite(tmp_path / "store.db")
     absorbing = asyncio.ensure_future(absorb_each(store, written(100)))
-    while not store._lock.locked():
+    while not store._lock.locked():  # noqa: ASYNC110  there is no event for it
         await asyncio.sleep(0)
     await store.close()
     await absorbing
