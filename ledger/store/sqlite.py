@@ -189,6 +189,7 @@ class SqliteStore:
                 rows = await self._db.execute_fetchall(_ENTRIES, (last, log, log, page))
                 found: list[Entry] = []
                 for place, header, signature, body, hops, seen in rows:
+                    _must_follow(is_after=place > last)
                     last, block = place, to_block(header, signature, body)
                     author, number, seq, *_ = block.header
                     joined = seq <= heads.get((author, number), 0)
@@ -204,8 +205,12 @@ class SqliteStore:
         while True:
             async with self._guard():
                 rows = await self._db.execute_fetchall(_BRANCH_ENTRIES, (*last, log, log, page))
-                found = [Entry(to_block(*row[4:7]), False, *row[7:]) for row in rows]  # noqa: FBT003
-                last = next((tuple(row[:4]) for row in reversed(list(rows))), last)
+                found: list[Entry] = []
+                for row in rows:
+                    must_be(row[:4], int, int, int, bytes)
+                    _must_follow(is_after=tuple(row[:4]) > last)
+                    last = tuple(row[:4])
+                    found.append(Entry(to_block(*row[4:7]), False, *row[7:]))  # noqa: FBT003
             if not found:
                 return
             yield found
@@ -286,6 +291,12 @@ class SqliteStore:
             if not self._closed:
                 self._closed = True
                 await self._db.close()
+
+
+def _must_follow(*, is_after: bool) -> None:
+    """Refuse rows out of order: a damaged file may give the same ones for ever."""
+    if not is_after:
+        raise InvalidError("blocks out of order")
 
 
 def _arrival(row: sqlite3.Row) -> Arrival:

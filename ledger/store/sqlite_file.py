@@ -25,12 +25,20 @@ _ADVICE: Final = {
     " its folder's",
     "locked": "another program has the store open; close it and try again",
 }
+_CANNOT_WRITE: Final = tuple(
+    f"SQLITE_IOERR_{what}" for what in ("WRITE", "FSYNC", "DIR_FSYNC", "TRUNCATE", "SHM", "DELETE")
+)
+_UNWRITABLE: Final = (
+    "the disk could not be written, it may be full; free some space and try again, nothing was lost"
+)
 _DAMAGE: Final = ("malformed", "not a database", "disk I/O", "corrupt", "codec can't decode")
 
 
 def explain(exc: Exception) -> StoreError:
     """Say in a line what a person can do about what SQLite raised."""
     text = " ".join(str(exc).split())
+    if getattr(exc, "sqlite_errorname", "").startswith(_CANNOT_WRITE):
+        return StoreError(_UNWRITABLE)
     for sign, advice in _ADVICE.items():
         if sign in text:
             return StoreError(advice)
@@ -96,6 +104,20 @@ async def _prepare(db: aiosqlite.Connection) -> None:
     await db.execute("PRAGMA journal_mode = WAL")
     await db.execute("PRAGMA secure_delete = ON")
     await db.execute("PRAGMA synchronous = FULL")
+    await _sync_what_was_left(db)
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
         await db.executescript(f"BEGIN IMMEDIATE; {script} {marks} COMMIT;")
+
+
+async def _sync_what_was_left(db: aiosqlite.Connection) -> None:
+    """Make durable what a process wrote that died before it synced; only then is it handed on.
+
+    A checkpoint syncs the log first and copies after; where the disk is full only the copying
+    fails, and the home can still be read.
+    """
+    try:
+        await db.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorname != "SQLITE_FULL":
+            raise

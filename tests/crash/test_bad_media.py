@@ -96,9 +96,6 @@ async def test_a_home_can_be_opened_and_exported_elsewhere_while_its_disk_is_ful
         assert not (await port.check()).problems
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="SQLite's disk I/O errors are all taken for damage"
-)
 @pytest.mark.parametrize("left", [0, 8_192, 20_000])
 async def test_a_home_on_a_full_disk_is_not_called_damaged(disk: Disk, left: int) -> None:
     await settle(disk.folder / "home", 1)

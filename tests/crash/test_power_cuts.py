@@ -42,9 +42,6 @@ def run(
     return darkness
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="what is recovered from a dead process's log is not synced"
-)
 async def test_what_a_dead_process_had_written_is_synced_before_the_next_one_hands_it_on(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -60,7 +60,7 @@ class Trap:
     def set(self) -> None:
         """Watch every database and file that is opened from now on."""
         for owner, name, new in (
-            (sqlite3, "connect", partial(sqlite3.connect, factory=self._database())),
+            (sqlite3, "connect", partial(self._connect, sqlite3.connect)),
             (io, "open", partial(self._open, io.open)),
             (os, "fsync", partial(self._sync, os.fsync)),
             (os, "replace", partial(self._rename, os.replace)),
@@ -70,10 +70,19 @@ class Trap:
 
     # --- the database -----------------------------------------------------------------------
 
-    def _database(self) -> type[sqlite3.Connection]:
+    def _connect(
+        self,
+        connect: Callable[..., sqlite3.Connection],
+        *args: object,
+        factory: type[sqlite3.Connection] = sqlite3.Connection,
+        **kwargs: object,
+    ) -> sqlite3.Connection:
+        return connect(*args, factory=self._database(factory), **kwargs)
+
+    def _database(self, kind: type[sqlite3.Connection]) -> type[sqlite3.Connection]:
         trap = self
 
-        class Watched(sqlite3.Connection):
+        class Watched(kind):  # type: ignore[misc,valid-type]
             def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  what connect got
                 super().__init__(*args, **kwargs)
                 self.set_trace_callback(trap.see_statement)
@@ -91,7 +100,7 @@ class Trap:
 
             @override
             def executescript(self, script: str, /) -> sqlite3.Cursor:
-                cursor = super().executescript(script)
+                cursor: sqlite3.Cursor = super().executescript(script)
                 trap.see_end()
                 return cursor
 

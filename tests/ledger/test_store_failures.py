@@ -1,6 +1,6 @@
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,7 @@ async def absorb_interrupted(store: SqliteStore, at: int, interrupt: Interrupt) 
     """Absorb, and interrupt at the given call to SQLite; say whether it came to that."""
     caller = asyncio.ensure_future(store.absorb(everything_at_once(), seen=0, durable=True))
     calls = 0
-    original = store._db._execute
+    original: Callable[..., Awaitable[Any]] = store._db._execute
 
     async def counted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         nonlocal calls

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from typing_extensions import override
 
 from ledger.block import Block
 from ledger.keys import verify
@@ -52,10 +53,10 @@ class Library(RuleBasedStateMachine):
         device.write_many(count, text, log=log)
 
     @rule(target=devices, device=devices, log=numbers)
-    def it_is_copied_and_the_copy_writes(self, device: Device, log: int) -> object:
+    def it_is_copied_and_the_copy_writes(self, device: Device, log: int) -> Device:
         twin = device.twin()
         twin.write("as a copy", log=log)
-        return multiple(twin)
+        return twin
 
     def stretch(self, device: Device, log: int, start: float, end: float) -> list[Block]:
         blocks = device.logs.get(log) or device.logs[IDENTITY]
@@ -126,6 +127,7 @@ class Library(RuleBasedStateMachine):
             held = [e.block for e in entries if log.fork is None or e.block.header.seq < log.fork]
             assert sum(block.body is None for block in held) == log.bodies_missing
 
+    @override
     def teardown(self) -> None:
         self.all_is_checked()
         self.runner.run(self.sqlite.close())
