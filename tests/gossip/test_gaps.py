@@ -1,0 +1,15 @@
+"""Rules whose breach nothing else in this folder reports, as planted faults have shown."""
+
+import pytest
+
+from gossip.wire import Data, RawRun, decode_message, encode_message
+from ledger.errors import InvalidError
+
+
+@pytest.mark.parametrize("size", [0, 1, 23])
+def test_a_short_header_travels_with_its_length_in_one_byte(size: int) -> None:
+    raw = encode_message(Data([RawRun([(bytes([7]) * size, b"", None)], 0)]))
+    assert isinstance(decode_message(raw), Data)
+    at = raw.index(bytes([0x40 | size]) + bytes([7]) * size + b"\x40\xf6")
+    with pytest.raises(InvalidError):
+        decode_message(raw[:at] + bytes([0x58, size]) + raw[at + 1 :])
