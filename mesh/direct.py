@@ -16,7 +16,6 @@ from ledger.keys import PersonKey
 from ledger.kinds.body import Reference
 from ledger.kinds.describe import describe
 from ledger.kinds.post import KIND, Post
-from ledger.store.base import Entry
 from ledger.views.contacts import Contact, list_contacts, resolve
 from ledger.views.timeline import FeedPost, Timeline
 from mesh.node import (
@@ -201,18 +200,7 @@ class DirectPort:
         timeline = Timeline(people, persons=persons, limit=limit)
         async for page in self._store.entries(SOCIAL_LOG):
             timeline.add(page)
-        timeline.add(await self._after_forks())
         return [_feed_row(post) for post in timeline.posts()]
-
-    async def _after_forks(self) -> list[Entry]:
-        """Return what was written from a fork on; of these, neither hops nor arrival is known."""
-        now = self._node.around.now()
-        return [
-            Entry(block, joined=False, hops=0, seen=now)
-            for log in await self._store.logs()
-            if log.number == SOCIAL_LOG and log.fork is not None
-            for block in await self._store.branches((log.author, log.number))
-        ]
 
     async def _nearby(self, people: People) -> set[bytes]:
         since = self._node.around.now() - NEARBY_MS

@@ -123,13 +123,17 @@ async def found(
         show_words: Keep the words until ``forget_words`` says that they were shown.
 
     Raises:
-        HomeError: There is a home that is in order.
+        HomeError: There is a home that is in order, or another person's.
     """
     profile = None if name is None else profile_kind.Profile(around.now(), name)
     make_folder(folder)
     async with open_store(folder, load_config(folder / CONFIG), around) as store:
-        if await store.note(_DEVICE) is not None and await store.note(ROLLED_BACK) is None:
-            raise HomeError(f"there is a home in {folder}; use it, or name another with --home")
+        kept = await store.note(_DEVICE)
+        if kept is not None:
+            if show_words or await store.note(ROLLED_BACK) is None:
+                raise HomeError(f"there is a home in {folder}; use it, or name another with --home")
+            if Secrets.decode(kept).person != person.signing.public:
+                raise HomeError(f"{folder} is another person's home; check the words, or --home")
         keys = DeviceKeys.from_random(around.random(64))
         secrets = Secrets(keys, person.signing.public, person.certify(keys.public))
         device = device_kind.Device(
@@ -162,7 +166,13 @@ async def unshown(folder: Path, around: Surroundings) -> tuple[Secrets, PersonKe
 
 
 async def forget_words(folder: Path, around: Surroundings) -> None:
-    """The words were shown: forget them."""
+    """The words were shown: forget them.
+
+    Raises:
+        HomeError: There is no home.
+    """
+    if not _is_home(folder):
+        raise HomeError(f"there is no home in {folder}; make one with `passalong init`")
     async with open_store(folder, load_config(folder / CONFIG), around) as store:
         await store.set_note(_WORDS, None)
 

@@ -167,11 +167,8 @@ DIRECT = [t for t in TARGETS if t.name not in {"link-checksummed", "words-listed
 
 
 @pytest.mark.parametrize("target", DIRECT, ids=[target.name for target in DIRECT])
-def test_dense_bytes_cost_a_second_and_8_megabytes_at_most(target: Target[Any]) -> None:
+def test_dense_bytes_cost_8_megabytes_at_most(target: Target[Any]) -> None:
     for name, data in DENSE.items():
-        start = time.perf_counter()
-        target(bytes(target.cbor_at or 0) + data)
-        assert time.perf_counter() - start < 1, name
         assert peak_of(target, bytes(target.cbor_at or 0) + data) < 8 * MEGABYTE, name
 
 

@@ -192,6 +192,8 @@ class Absorption:
         for late in bodies:
             by_log.setdefault((late.author, late.log), []).append(late)
         for key, some in by_log.items():
+            if self._log(key).fork is not None:
+                await self._fill_branches(key, some)
             lacking = await self._ground.bodiless(key, {late.seq for late in some})
             filled: list[LateBody] = []
             for late in some:
@@ -214,6 +216,21 @@ class Absorption:
                 self._arrive(What.BODIES, key, low, high)
             self._changes.bodies += bodies
             self.outcome.bodies += len(bodies)
+
+    async def _fill_branches(self, key: LogKey, bodies: Sequence[LateBody]) -> None:
+        """As ``_take_bodies``, from the fork on, where two blocks may have one seq."""
+        held = {block.id: block for block in await self._ground.branch(key)}
+        filled: dict[bytes, Block] = {}
+        for late in bodies:
+            for ident, block in held.items():
+                if block.header.seq == late.seq and block.body is None and _fits(block, late):
+                    filled[ident] = block._replace(body=late.body)
+        if filled:
+            lsn = self.lsn
+            for low, high in _ranges({block.header.seq for block in filled.values()}):
+                self._arrive(What.BODIES, key, low, high)
+            self._replant(key, held, held | filled, lsn)
+            self.outcome.bodies += len(filled)
 
     async def _prove(self, run: Run, conflict: Conflict) -> ForkProof:
         key, low = (run.author, run.log), conflict.held_from
@@ -314,6 +331,14 @@ def _branches(log: Log, pool: Mapping[bytes, Block]) -> frozenset[bytes]:
     trunk = next((piece.tip for piece in log.pieces if piece.high == fork - 1), None)
     shape = [BranchBlock(b.id, b.header.seq, b.header.previous) for b in pool.values()]
     return grow(shape, fork, trunk)
+
+
+def _fits(block: Block, late: LateBody) -> bool:
+    try:
+        check_body(block.header, late.body)
+    except InvalidError:
+        return False
+    return True
 
 
 def _richer(block: Block, held: Block | None) -> Block:

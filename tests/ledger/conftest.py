@@ -1,11 +1,17 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from ledger.store.base import Store
 from ledger.store.memory import MemoryStore
-from tests.ledger.stores import open_sqlite
+from tests.ledger.stores import open_sqlite, stop_what_is_open
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    yield
+    stop_what_is_open()
 
 
 @pytest.fixture(params=["memory", "sqlite"])

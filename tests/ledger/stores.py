@@ -22,11 +22,22 @@ T = TypeVar("T")
 NO_FILE = Path(":memory:")
 """SQLite takes this path for a database without a file."""
 _runs = count(1)
+_opened: list[SqliteStore] = []
 
 
 async def open_sqlite(path: Path = NO_FILE) -> SqliteStore:
     """Open a store whose runs are numbered."""
-    return await SqliteStore.open(path, new_run=lambda: next(_runs).to_bytes(8, "big"))
+    store = await SqliteStore.open(path, new_run=lambda: next(_runs).to_bytes(8, "big"))
+    _opened.append(store)
+    return store
+
+
+def stop_what_is_open() -> None:
+    """Stop the threads of stores that a failed test left open; Python would wait for them."""
+    while _opened:
+        store = _opened.pop()
+        if not store._closed:
+            store._db.stop()
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ from ledger.block import Block
 from ledger.errors import InvalidError, StoreError
 from ledger.keys import verify
 from ledger.run import verify_run
+from ledger.store.base import Store
 from ledger.store.sqlite import SqliteStore
-from tests.ledger.stores import open_sqlite, runs
+from tests.ledger.stores import open_sqlite, runs, without_bodies
 from tests.strategies import SOCIAL, Device, items, make_block, run_of, written
 
 
@@ -32,6 +33,21 @@ def test_inside_a_run_each_block_has_the_seq_after_the_one_before(seq: int) -> N
     assert verify_run(items(followed_by(4)), verify).high == 4
     with pytest.raises(InvalidError):
         verify_run(items(followed_by(seq)), verify)
+
+
+async def test_a_run_that_goes_on_brings_the_bodies_that_were_missing_before_it(
+    store: Store,
+) -> None:
+    # given the headers of three blocks
+    blocks = written(5)
+    await store.absorb(runs(without_bodies(run_of(blocks[:3]))), seen=0, durable=True)
+    # when a run over them goes on, with all bodies
+    outcome = await store.absorb(runs(run_of(blocks)), seen=0, durable=True)
+    # then none is missing
+    assert (outcome.new, outcome.known, outcome.bodies) == (2, 3, 3)
+    held = await store.read((Device().public, SOCIAL), 1, 5)
+    assert [block.body for block in held] == [block.body for block in blocks]
+    assert await store.check() == []
 
 
 async def test_after_a_commit_that_failed_the_store_remembers_nothing_of_it(

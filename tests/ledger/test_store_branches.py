@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.block import Block
-from ledger.store.base import Batch, Store, What
+from ledger.store.base import Batch, LateBody, Store, What
 from tests.ledger.stores import (
     agreed,
     both,
@@ -202,3 +202,21 @@ async def test_a_proof_against_a_start_parts_the_logs_that_followed_it(store: St
     await store.absorb(runs(run_of([one.root])), seen=0, durable=True)
     assert (await log_of(store, KEY)).head == 2
     assert await store.check() == []
+
+
+async def test_late_bodies_find_their_branch(store: Store) -> None:
+    # given the headers of both branches of a fork at 3
+    left, right = forked(3, 3, 3)
+    headers = runs(without_bodies(run_of(left)), without_bodies(run_of(right)))
+    await store.absorb(headers, seen=0, durable=True)
+    # when the bodies come apart, as they do where a run is too long for a message, and one wrong
+    late = [LateBody(*b.header[:3], b.body or b"") for b in (*left[2:], *right[2:])]
+    wrong = LateBody(*left[2].header[:3], b"somebody else's")
+    outcome = await store.absorb(Batch(bodies=[wrong, *late]), seen=1, durable=True)
+    # then each is where its header is
+    assert outcome.bodies == 6
+    kept = {block.id: block.body for block in await store.branches(KEY)}
+    assert kept == {block.id: block.body for block in (*left[2:], *right[2:])}
+    assert await store.check() == []
+    again = await store.absorb(Batch(bodies=late), seen=2, durable=True)
+    assert again.bodies == 0

@@ -279,8 +279,10 @@ async def test_the_store_in_memory_is_checked_as_well() -> None:
     held = store._has.blocks[WHOLE, SOCIAL]
     held[4] = held[4]._replace(block=held[4].block._replace(body=b"another"))
     assert await store.check() == [LOG + "the body is not the one its header names"]
-    del held[4]
+    stray = held.pop(4)
     assert await store.check() == [LOG + "no block at seq 4"]
+    held |= {4: stray._replace(block=written(9)[3]), 12: stray}
+    assert await store.check() == [LOG + "blocks outside of every piece"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(1, 255)), min_size=1, max_size=8))

@@ -113,9 +113,10 @@ def test_ctrl_c_is_one_line_and_one(home: str) -> None:
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # a test run in the background of a shell ignores it, and so would its children
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
-        time.sleep(1.5)
-        assert process.poll() is None
+        _wait_until_it_waits(process, Path(home) / "lock")
         # when the person has enough of it
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
@@ -123,6 +124,14 @@ def test_ctrl_c_is_one_line_and_one(home: str) -> None:
     assert (process.returncode, out) == (1, b"")
     assert err.startswith(b"error: interrupted")
     assert err.count(b"\n") == 1
+
+
+def _wait_until_it_waits(process: subprocess.Popen[bytes], lock: Path) -> None:
+    """Return once the process has the lock file open, which it does to wait for it."""
+    descriptors = Path(f"/proc/{process.pid}/fd")
+    while not any(fd.exists() and fd.samefile(lock) for fd in descriptors.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.02)
 
 
 def test_on_a_terminal_there_are_frames_and_colours(home: str) -> None:

@@ -333,3 +333,20 @@ async def test_a_copy_that_wrote_on_before_it_learned_is_convicted_and_stops(
 async def test_the_lock_file_stays_and_means_nothing(home: Path, world: World) -> None:
     await init_home(home, "Ada", world.around)
     assert files(home).keys() == {STORE, LOCK}
+
+
+async def test_an_old_copy_becomes_nobody_elses_home(home: Path, world: World) -> None:
+    _, stick = await rolled_back(home, world)
+    async with open_port(home, world.around) as port:
+        await port.import_bundle(stick)
+    stranger = " ".join(PersonKey(bytes(32)).words)
+    with pytest.raises(HomeError, match="another person's"):
+        await restore_home(home, stranger, None, world.around)
+    with pytest.raises(HomeError, match="there is a home"):
+        await init_home(home, "Mallory", world.around)
+
+
+async def test_words_are_confirmed_in_a_home_only(home: Path, world: World) -> None:
+    with pytest.raises(HomeError, match="no home"):
+        await confirm_words(home, world.around)
+    assert not (home / STORE).exists()
