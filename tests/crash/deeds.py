@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import mock
 
 import mesh.intake
 from mesh.direct import confirm_words, init_home, open_port
@@ -84,18 +85,21 @@ class Worker:
         self._announce = announce
         self._around = seeded_world(job.seed)
         self._random = Random(job.seed)
-        mesh.intake.BATCH_BLOCKS = BATCH_BLOCKS  # type: ignore[misc]
 
     async def work(self, sessions: Iterable[int], rounds: int | None = None) -> None:
         """Do the deed in so many sessions of so many (None: some) rounds."""
-        for number in sessions:
-            match self._job.deed:
-                case Deed.INIT:
-                    await self._init(Path(f"{self._job.home}-{number}"))
-                case Deed.IMPORT:
-                    await self._import(Path(f"{self._job.home}-{number}"))
-                case deed:
-                    await self._session(Path(self._job.home), deed, rounds)
+        with mock.patch.object(mesh.intake, "BATCH_BLOCKS", BATCH_BLOCKS):
+            for number in sessions:
+                await self._do(number, rounds)
+
+    async def _do(self, number: int, rounds: int | None) -> None:
+        match self._job.deed:
+            case Deed.INIT:
+                await self._init(Path(f"{self._job.home}-{number}"))
+            case Deed.IMPORT:
+                await self._import(Path(f"{self._job.home}-{number}"))
+            case deed:
+                await self._session(Path(self._job.home), deed, rounds)
 
     async def _init(self, home: Path) -> None:
         self._announce(Fact("home", str(home), []))
