@@ -7,7 +7,7 @@ import os
 import re
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ledger.block import SALT_BYTES
@@ -75,7 +75,7 @@ class NewHome:
     person: bytes
     device: bytes
     name: str | None
-    words: list[str]
+    words: list[str] = field(repr=False)
     resumed: bool
 
 

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POLL_S: Final = 0.02
+_NOT_PLAIN: Final = "{} is no plain file; remove it, or use another medium"
+_PARTIAL: Final = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TRIES: Final = 8
 
 
@@ -144,7 +147,7 @@ def _alone(partial: Path) -> Iterator[BinaryIO]:
         BlockingIOError: Another export is writing it.
     """
     for _ in range(_TRIES):
-        with partial.open("ab") as file:
+        with _open_plain(partial) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as exc:
@@ -157,8 +160,27 @@ def _alone(partial: Path) -> Iterator[BinaryIO]:
     raise BlockingIOError
 
 
+def _open_plain(partial: Path) -> BinaryIO:
+    """Open a file for writing, but never through what a stranger left on the medium.
+
+    Raises:
+        HomeError: A link, a pipe, or a file with a second name stands there.
+    """
+    try:
+        descriptor = os.open(partial, _PARTIAL, 0o600)
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.ENXIO):
+            raise HomeError(_NOT_PLAIN.format(partial)) from exc
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise HomeError(_NOT_PLAIN.format(partial))
+    return os.fdopen(descriptor, "wb")
+
+
 def _is_at(file: BinaryIO, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
         return False

@@ -1,7 +1,8 @@
 """Bundles on real media: what a store gives to a file, and takes from one.
 
-Both ways run in constant memory. Whatever comes out of a file goes through the same checks as
-what comes over a link; a person who imports consents, so only sizes are bounded.
+Memory grows with the number of logs, not with that of blocks. Whatever comes out of a file goes
+through the same checks as what comes over a link; a person who imports consents, so only sizes are
+bounded.
 """
 
 from __future__ import annotations

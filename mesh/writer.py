@@ -194,6 +194,7 @@ class Writer:
         runs = runs_of(block for block, _ in written)
         outcome = await self._store.absorb(Batch(runs=runs), seen=self._now(), durable=True)
         if outcome.new != len(written):
+            await self._store.set_note(ROLLED_BACK, b"\x01")
             raise StoreError("the store holds other blocks of this device; run `passalong check`")
         self._heads = heads
         for block, future in written:

@@ -58,6 +58,7 @@ class Absorption:
         self._roots: dict[bytes, frozenset[bytes]] = {}
         self._numbers: dict[bytes, set[int]] = {}
         self._grown: set[LogKey] = set()
+        self._statements: dict[bytes, list[Revocation]] = {}
 
     async def take(self, batch: Batch) -> Absorbed:
         """Take the whole batch and write what it changes.
@@ -177,6 +178,8 @@ class Absorption:
 
     def _root(self, author: bytes, ids: frozenset[bytes]) -> None:
         """(log 0, seq 1) has come or was forked: the author's other logs join, or part."""
+        if self._roots.get(author) == ids:
+            return
         others = [(author, number) for number in sorted(self._numbers.get(author, ())) if number]
         was = {key: self._log(key).joined for key in others}
         self._roots[author] = ids
@@ -314,15 +317,26 @@ class Absorption:
             self._root(key[0], frozenset(i for i, b in kept.items() if b.header.seq == 1))
 
     async def _revoke(self, revocation: Revocation) -> None:
-        await self._flush()
-        held = await self._ground.revocations_of(revocation.person)
+        person = revocation.person
+        if person not in self._statements:
+            self._statements[person] = await self._ground.revocations_of(person)
+        held = self._statements[person]
         kept = select([*held, revocation])
-        if revocation not in held and revocation in kept:
-            self._changes.revocation_drops += [r for r in held if r not in kept]
-            self._arrive(What.STATEMENT, (revocation.device, 0), 0, 0)
-            self._changes.revocations.append(revocation)
-            if revocation.device not in self.outcome.revoked:
-                self.outcome.revoked.append(revocation.device)
+        if revocation in held or revocation not in kept:
+            return
+        self._statements[person] = kept
+        pending = self._changes.revocations
+        for gone in held:
+            if gone in kept:
+                continue
+            if gone in pending:
+                pending.remove(gone)
+            else:
+                self._changes.revocation_drops.append(gone)
+        pending.append(revocation)
+        self._arrive(What.STATEMENT, (revocation.device, 0), 0, 0)
+        if revocation.device not in self.outcome.revoked:
+            self.outcome.revoked.append(revocation.device)
 
 
 def _branches(log: Log, pool: Mapping[bytes, Block]) -> frozenset[bytes]:

@@ -104,7 +104,7 @@ class Batch:
     bodies: Sequence[LateBody] = ()
     proofs: Sequence[ForkProof] = ()
     revocations: Sequence[Revocation] = ()
-    notes: Mapping[str, bytes | None] = field(default_factory=dict)
+    notes: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
     own: bytes | None = None
 
 

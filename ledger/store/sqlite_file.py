@@ -50,8 +50,8 @@ def explain(exc: Exception) -> StoreError:
 def damaged(reason: str) -> StoreError:
     """Say what to do about a store whose bytes are not what was written."""
     return StoreError(
-        f"the store is damaged ({reason}); move store.db away and import a bundle that has your"
-        " posts, or `passalong restore` into a new home"
+        f"the store is damaged ({reason}); keep a copy, `passalong restore --words-file FILE` into"
+        " a new home, and import a bundle that has your posts"
     )
 
 
@@ -64,10 +64,13 @@ async def open_file(path: Path) -> aiosqlite.Connection:
     _must_be_writable(path)
     try:
         # aiosqlite leaves its thread alone with a loop that may end where this fails
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         sqlite3.connect(path).close()
         db = await aiosqlite.connect(path, isolation_level="IMMEDIATE", factory=Connection)
     except sqlite3.Error as exc:
         raise explain(exc) from exc
+    except OSError as exc:
+        raise StoreError(_ADVICE["unable to open"]) from exc
     try:
         await _prepare(db)
     except BaseException as exc:

@@ -155,6 +155,8 @@ class SqliteGround:
     async def _span(self, key: LogKey, low: int, high: int) -> tuple[int, int]:
         """Return the first and last place of ``low`` .. ``high``; nowhere for an unknown log."""
         number = await self._log_number(key)
+        if low > MAX_SEQ:
+            return 1, 0
         return _place(number, max(low, 0)), _place(number, min(high, MAX_SEQ))
 
     async def load(

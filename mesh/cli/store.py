@@ -49,8 +49,9 @@ def check(call: Call) -> None:
     call.screen().answer(found, *wrong, *good)
     if wrong:
         raise PortError(
-            f"{counted(len(wrong), 'problem')} in {held}: {found.problems[0]}; move store.db away"
-            " and import a bundle that has your posts, or `passalong restore` into a new home"
+            f"{counted(len(wrong), 'problem')} in {held}: {found.problems[0]}; keep a copy,"
+            " `passalong restore --words-file FILE` into a new home, and import a bundle that has"
+            " your posts"
         )
 
 

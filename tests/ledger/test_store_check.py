@@ -77,11 +77,11 @@ BLOCK_10 = at(10)
 FAULTS = {
     "header, start": (
         f"UPDATE blocks SET header = flip(header, 0) {BLOCK_10}",
-        [LOG + "the store is damaged (not a block header of version 1); move store.db"],
+        [LOG + "the store is damaged (not a block header of version 1); keep a copy"],
     ),
     "header, author": (
         f"UPDATE blocks SET header = flip(header, 9) {BLOCK_10}",
-        [LOG + "the store is damaged (another block stands at seq 10); move store.db"],
+        [LOG + "the store is damaged (another block stands at seq 10); keep a copy"],
     ),
     "header, previous": (
         f"UPDATE blocks SET header = flip(header, 45) {BLOCK_10}",

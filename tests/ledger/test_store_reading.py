@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.block import ZEROS, Block, Counterparty
+from ledger.block import MAX_SEQ, ZEROS, Block, Counterparty
 from ledger.errors import StoreError
 from ledger.store.base import Batch, Entry, Known, Store
 from ledger.store.memory import MemoryStore
 from tests.ledger.stores import both, live, open_sqlite, runs, without_bodies
-from tests.strategies import GROUP, SOCIAL, Device, forked, run_of, written
+from tests.strategies import GROUP, SOCIAL, Device, forked, make_block, run_of, written
 
 KEY = (Device().public, SOCIAL)
 
@@ -220,3 +220,17 @@ async def test_what_was_begun_is_finished_before_the_store_closes(tmp_path: Path
     store = await open_sqlite(tmp_path / "store.db")
     assert len(await store.read(KEY, 1, 100)) == 100
     await store.close()
+
+
+@pytest.mark.parametrize("log", [SOCIAL, GROUP, GROUP + 1])
+async def test_a_log_ends_at_its_last_seq(store: Store, log: int) -> None:
+    # given a block at the last seq there is, in logs stored under odd and even numbers
+    device = Device()
+    await absorb_each(store, [device.root])
+    for number in (SOCIAL, GROUP, GROUP + 1):
+        last = make_block(device.keys.signing, number, MAX_SEQ, b"p" * 32)
+        await absorb_each(store, [last])
+    # then nothing stands after it, and nothing begins again
+    assert await store.read((device.public, log), MAX_SEQ + 1, 1 << 41) == []
+    assert len(await store.read((device.public, log), 0, 1 << 41)) == 1
+    assert await store.check() == []

@@ -242,3 +242,23 @@ def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path, name: str, why: st
     with pytest.raises(HomeError, match=why):
         write(tmp_path / name)
     assert names_in(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("left", ["link", "pipe", "second name"])
+def test_what_a_stranger_left_on_the_stick_is_not_written_through(
+    tmp_path: Path, left: str
+) -> None:
+    precious, target = tmp_path / "precious", tmp_path / "news.passalong"
+    precious.write_bytes(b"mine")
+    partial = tmp_path / ".news.passalong.partial"
+    match left:
+        case "link":
+            partial.symlink_to(precious)
+        case "pipe":
+            os.mkfifo(partial)
+        case _:
+            partial.hardlink_to(precious)
+    with pytest.raises(HomeError, match="remove it"), whole_file(target) as file:
+        file.write(b"bundle")
+    assert precious.read_bytes() == b"mine"
+    assert not target.exists()

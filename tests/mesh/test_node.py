@@ -350,3 +350,10 @@ async def test_words_are_confirmed_in_a_home_only(home: Path, world: World) -> N
     with pytest.raises(HomeError, match="no home"):
         await confirm_words(home, world.around)
     assert not (home / STORE).exists()
+
+
+def test_a_home_in_an_open_folder_is_closed_to_others(home: Path, world: World) -> None:
+    home.mkdir(mode=0o755)
+    new = asyncio.run(init_home(home, "Ada", world.around))
+    assert (home / STORE).stat().st_mode & 0o777 == 0o600
+    assert new.words[0] not in repr(new)
