@@ -79,13 +79,17 @@ async def test_a_version_that_never_was_is_damage(tmp_path: Path, version: int) 
     path = tmp_path / "store.db"
     await write_store(path)
     execute(path, f"PRAGMA user_version = {version}")
-    assert (await refusal(path)).startswith(f"the store is damaged (version {version}); keep a copy")
+    assert (await refusal(path)).startswith(
+        f"the store is damaged (version {version}); keep a copy"
+    )
 
 
 async def test_a_text_file_is_not_a_store(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_text("Dear diary,\n" * 500)
-    assert (await refusal(path)).startswith("the store is damaged (file is not a database); keep a copy")
+    assert (await refusal(path)).startswith(
+        "the store is damaged (file is not a database); keep a copy"
+    )
 
 
 async def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -126,10 +127,18 @@ def test_ctrl_c_is_one_line_and_one(home: str) -> None:
     assert err.count(b"\n") == 1
 
 
+def _open_files(pid: int) -> list[str]:
+    """Return what a process has open; what it closes meanwhile is left out."""
+    files: list[str] = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            files.append(os.readlink(descriptor))  # noqa: PTH115  a pipe is no path
+    return files
+
+
 def _wait_until_it_waits(process: subprocess.Popen[bytes], lock: Path) -> None:
     """Return once the process has the lock file open, which it does to wait for it."""
-    descriptors = Path(f"/proc/{process.pid}/fd")
-    while not any(fd.exists() and fd.samefile(lock) for fd in descriptors.iterdir()):
+    while not any(target == str(lock) for target in _open_files(process.pid)):
         assert process.poll() is None
         time.sleep(0.02)
 
