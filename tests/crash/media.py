@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 from unittest import mock
 
@@ -15,7 +16,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 class Disk:
@@ -111,7 +111,8 @@ def pulled_out(at: int) -> Iterator[None]:
 
     def opened(file: object, *args: object, **kwargs: object) -> IO[Any] | Pulled:
         stream = real(file, *args, **kwargs)
-        return Pulled(stream, at) if ".pal" in str(file) else stream
+        name = str(Path(f"/proc/self/fd/{file}").readlink()) if isinstance(file, int) else str(file)
+        return Pulled(stream, at) if ".pal" in name else stream
 
     with mock.patch.object(io, "open", opened):
         yield
