@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from gossip.wire import MAX_MESSAGE_BYTES, Number
+from gossip.number import MAX_MESSAGE_BYTES, Number
 from ledger.codec import context, decode, encode
 from ledger.errors import InvalidError
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gossip.wire import MAX_HOPS, MAX_MESSAGE_BYTES, Bodies, Data, RawRun, encode_message
+from gossip.number import MAX_MESSAGE_BYTES
+from gossip.wire import MAX_HOPS, Bodies, Data, RawRun, encode_message
 from ledger.store.base import LateBody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ledger.block import Block
     from ledger.run import RawBlock
@@ -23,7 +24,6 @@ MAX_BLOCKS: Final = 200
 BLOCK_OVERHEAD_BYTES: Final = 8
 RUN_OVERHEAD_BYTES: Final = 8
 BODY_OVERHEAD_BYTES: Final = 56
-_ROOM: Final = MAX_MESSAGE_BYTES - 16
 
 
 def block_bytes(block: Block) -> int:
@@ -33,9 +33,14 @@ def block_bytes(block: Block) -> int:
 
 
 class Packer:
-    """Collects units and yields encoded messages, each at most ``MAX_MESSAGE_BYTES``."""
+    """Collects units and yields encoded messages.
 
-    def __init__(self) -> None:
+    Args:
+        limit: Longest message, bytes; the longest unit's bare headers must fit.
+    """
+
+    def __init__(self, limit: int = MAX_MESSAGE_BYTES) -> None:
+        self._room = limit - 16
         self._runs: list[tuple[list[Block], int]] = []
         self._size = 0
         self._count = 0
@@ -45,11 +50,11 @@ class Packer:
         """Take a unit; yield the messages that became full."""
         size = RUN_OVERHEAD_BYTES + sum(map(block_bytes, unit))
         self.blocks += len(unit)
-        if size > _ROOM:
+        if size > self._room:
             yield from self.flush()
-            yield from _headers_first(unit, hops)
+            yield from _headers_first(unit, hops, self._room)
             return
-        if self._size + size > _ROOM or self._count + len(unit) > MAX_BLOCKS:
+        if self._size + size > self._room or self._count + len(unit) > MAX_BLOCKS:
             yield from self.flush()
         self._size += size
         self._count += len(unit)
@@ -70,16 +75,21 @@ class Packer:
         self._runs, self._size, self._count = [], 0, 0
 
 
-def _headers_first(unit: Sequence[Block], hops: int) -> Iterator[bytes]:
+def _headers_first(unit: Sequence[Block], hops: int, room: int) -> Iterator[bytes]:
     bare = [(block.raw, block.signature, None) for block in unit]
     yield encode_message(Data([RawRun(bare, min(hops, MAX_HOPS))]))
+    yield from pack_bodies(unit, room)
+
+
+def pack_bodies(blocks: Iterable[Block], room: int) -> Iterator[bytes]:
+    """Yield messages of at most ``room`` + 16 bytes with the bodies that are held of ``blocks``."""
     late: list[LateBody] = []
     size = 0
-    for block in unit:
+    for block in blocks:
         if block.body is None:
             continue
         needed = len(block.body) + BODY_OVERHEAD_BYTES
-        if size + needed > _ROOM:
+        if size + needed > room:
             yield encode_message(Bodies(late))
             late, size = [], 0
         header = block.header
@@ -87,6 +97,37 @@ def _headers_first(unit: Sequence[Block], hops: int) -> Iterator[bytes]:
         size += needed
     if late:
         yield encode_message(Bodies(late))
+
+
+def signed_units(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """Cut linked blocks after each signature; what follows the last one is left out."""
+    unit: list[Block] = []
+    for block in blocks:
+        if unit and unit[-1].id != block.header.previous:
+            unit = []
+        unit.append(block)
+        if block.signature:
+            yield unit
+            unit = []
+
+
+def branch_units(trunk: Sequence[Block], kept: Sequence[Block]) -> Iterator[list[Block]]:
+    """Yield the branches of a fork in units, with the blocks before it that they vouch for.
+
+    Args:
+        trunk: Blocks before the fork that follow the last signature there.
+        kept: The branches' blocks, by seq and id.
+    """
+    fork = kept[0].header.seq if kept else 0
+    roots = [block for block in kept if block.header.seq == fork]
+    following = {block.header.previous: block for block in kept if block.header.seq > fork}
+    for root in roots:
+        branch = [root]
+        while (block := following.get(branch[-1].id)) is not None:
+            branch.append(block)
+        if trunk and trunk[-1].id == root.header.previous:
+            branch, trunk = [*trunk, *branch], ()
+        yield from signed_units(branch)
 
 
 def _follows(last: Block, first: Block) -> bool:

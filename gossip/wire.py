@@ -9,9 +9,11 @@ has the right type and size, or raises; whether runs, statements and proofs hold
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from gossip.control import Control, encode_control
+from gossip.control_reader import READ, read_control
+from gossip.number import MAX_MESSAGE_BYTES, Number
 from ledger.block import MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_LOG, MAX_SEQ
 from ledger.codec import Value, decode, encode, read_head
 from ledger.errors import InvalidError
@@ -25,29 +27,7 @@ if TYPE_CHECKING:
 
     from ledger.run import RawBlock
 
-MAX_MESSAGE_BYTES: Final = 65_000
 MAX_HOPS: Final = 255
-
-
-class Number(IntEnum):
-    """What a message is. Those without a class here are reserved."""
-
-    HELLO = 0
-    NEW = 1
-    ROOT = 2
-    BUCKETS = 3
-    VECTOR = 4
-    WANT = 5
-    DATA = 6
-    CREDIT = 7
-    BODIES = 8
-    STATEMENTS = 9
-    PROOFS = 10
-    ENVELOPES = 11
-    ACK = 12
-    TOKENS = 13
-    ANNOUNCE = 14
-    TRAILER = 15
 
 
 class RawRun(NamedTuple):
@@ -97,10 +77,11 @@ class Unknown:
     number: int
 
 
-Message: TypeAlias = Data | Bodies | Statements | Proofs | Unknown
+Bulk: TypeAlias = Data | Bodies | Statements | Proofs
+Message: TypeAlias = Bulk | Control | Unknown
 
 
-def encode_message(message: Data | Bodies | Statements | Proofs) -> bytes:
+def encode_message(message: Bulk | Control) -> bytes:
     """Return the bytes of ``message``; keeping to ``MAX_MESSAGE_BYTES`` is the caller's."""
     match message:
         case Data(runs):
@@ -112,6 +93,8 @@ def encode_message(message: Data | Bodies | Statements | Proofs) -> bytes:
             return encode((Number.STATEMENTS.value, statements))
         case Proofs(proofs):
             return encode((Number.PROOFS.value, proofs))
+        case _:
+            return encode_control(message)
 
 
 def decode_message(raw: bytes) -> Message:
@@ -132,6 +115,8 @@ def decode_message(raw: bytes) -> Message:
             return Statements([_statement(row) for row in rows])
         case [Number.PROOFS, [_, *_] as rows]:
             return Proofs([_proof(row) for row in rows])
+        case [int(number), *fields] if number in READ:
+            return read_control(number, fields)
         case [int(number), *_] if number >= 0 and number not in _READ:
             return Unknown(number)
         case _:

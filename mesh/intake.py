@@ -12,7 +12,6 @@ from gossip.wire import (
     Message,
     Proofs,
     Statements,
-    Unknown,
     decode_message,
 )
 from ledger.errors import InvalidError
@@ -107,7 +106,7 @@ class Intake:
                 self._verify_statements(statements)
             case Proofs(proofs):
                 self._verify_proofs(proofs)
-            case Unknown():
+            case _:
                 self.skipped += 1
 
     def _verify_run(self, run: RawRun) -> None:

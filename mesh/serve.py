@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gossip.packing import RUN_OVERHEAD_BYTES, Packer, block_bytes
+from gossip.packing import RUN_OVERHEAD_BYTES, Packer, block_bytes, branch_units
 from gossip.wire import Proofs, Statements, encode_message
 from ledger.store.base import What
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from ledger.block import Block
     from ledger.chain import Log
@@ -188,30 +188,6 @@ async def _units(store: Store, log: Log, low: int) -> AsyncIterator[list[Block]]
                 yield unit
                 unit = []
         low = blocks[-1].header.seq + 1
-    if log.fork is None:
-        return
-    for branch in _branches(await store.branches(key), log.fork):
-        trunk = unit if unit and unit[-1].id == branch[0].header.previous else []
-        unit = [] if trunk else unit
-        for piece in _signed_pieces([*trunk, *branch]):
-            yield piece
-
-
-def _branches(blocks: list[Block], fork: int) -> list[list[Block]]:
-    following = {block.header.previous: block for block in blocks if block.header.seq > fork}
-    branches: list[list[Block]] = []
-    for root in (block for block in blocks if block.header.seq == fork):
-        branch = [root]
-        while (block := following.get(branch[-1].id)) is not None:
-            branch.append(block)
-        branches.append(branch)
-    return branches
-
-
-def _signed_pieces(blocks: list[Block]) -> Iterator[list[Block]]:
-    unit: list[Block] = []
-    for block in blocks:
-        unit.append(block)
-        if block.signature:
-            yield unit
-            unit = []
+    if log.fork is not None:
+        for branch in branch_units(unit, await store.branches(key)):
+            yield branch

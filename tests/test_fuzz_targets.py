@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.wire import MAX_MESSAGE_BYTES
+from gossip.number import MAX_MESSAGE_BYTES
 from ledger.codec import encode
 from ledger.errors import InvalidError, MeaninglessError
 from tools.fuzz_mutations import mutate

@@ -19,7 +19,8 @@ from gossip.bundle import (
     NotABundleError,
     Trailer,
 )
-from gossip.wire import MAX_MESSAGE_BYTES, Data, Unknown, decode_message, encode_message
+from gossip.number import MAX_MESSAGE_BYTES
+from gossip.wire import Data, Unknown, decode_message, encode_message
 from ledger.block import (
     SALT_BYTES,
     Block,

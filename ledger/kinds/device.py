@@ -89,3 +89,13 @@ def person_of(author: bytes, body: bytes | None) -> bytes:
         return Device.decode(body).person_of(author)
     except MeaninglessError:
         return author
+
+
+def claimed_person(body: bytes | None) -> bytes | None:
+    """Return whose device a device block says it is, unchecked; None if it does not say."""
+    if body is None:
+        return None
+    try:
+        return Device.decode(body).person
+    except MeaninglessError:
+        return None

@@ -23,6 +23,10 @@ LogKey: TypeAlias = "tuple[bytes, int]"
 """Device key and number of a log."""
 
 
+MAX_RUNS: Final = 64
+"""The newest runs a store remembers."""
+MAX_SPAN: Final = 256
+"""Seqs that one ``Span`` asks for."""
 ROLLED_BACK: Final = "rolled back"
 """Note of a store whose device wrote more than the store held."""
 
@@ -59,6 +63,68 @@ class Arrival(NamedTuple):
     high: int
     hops: int
     seen: int
+
+
+class StoreRun(NamedTuple):
+    """A run of a store: what it took in from one opening to the next.
+
+    It begins with the first arrival after the store was opened. A serial number alone may mean
+    two things where a store was set back to an old copy of itself; the name tells them apart.
+
+    Attributes:
+        run: Its name, 8 bytes.
+        first: The first lsn it gave.
+        last: The last; of the newest run, the newest lsn of the store.
+    """
+
+    run: bytes
+    first: int
+    last: int
+
+
+def runs_of(begun: Sequence[tuple[int, bytes]], newest: int) -> list[StoreRun]:
+    """Return the runs of a store.
+
+    Args:
+        begun: Of each run its first lsn and its name, ascending.
+        newest: The newest lsn of the store.
+    """
+    starts = [first for first, _ in begun] + [newest + 1]
+    return [
+        StoreRun(run, first, after - 1)
+        for (first, run), after in zip(begun, starts[1:], strict=True)
+    ]
+
+
+class Newest(NamedTuple):
+    """The last that arrived of a log.
+
+    Attributes:
+        lsn: Of the newest arrival of any sort; a statement counts for log 0 of its device.
+        hops: Of the newest arrival of blocks, 0 where there was none.
+    """
+
+    lsn: int
+    hops: int
+
+
+class Span(NamedTuple):
+    """Blocks of one log that are asked for.
+
+    Attributes:
+        key: The log.
+        low: First seq.
+        high: Last seq; what is beyond ``last`` is not looked at.
+    """
+
+    key: LogKey
+    low: int
+    high: int
+
+    @property
+    def last(self) -> int:
+        """The last seq that is looked at: no span is longer than ``MAX_SPAN``."""
+        return min(self.high, self.low + MAX_SPAN - 1)
 
 
 class LateBody(NamedTuple):
@@ -121,6 +187,11 @@ class Absorbed:
         grown: Logs that got new blocks.
         refused: Logs and why a run of theirs, or a body, was not taken.
         rolled_back: Whether the batch shows that this store is an old copy of itself.
+        logs: Every log whose value changed, as ``Store.logs`` returns it from now on, ascending
+            by key: those of a device whose (log 0, seq 1) came or was forked, too. Also one that
+            is the same but for what is kept of its branches.
+        arrivals: All that were given, ascending by lsn.
+        run: Name of the store's run that they belong to, 8 bytes; None where there are none.
     """
 
     new: int = 0
@@ -131,6 +202,9 @@ class Absorbed:
     grown: list[LogKey] = field(default_factory=list)
     refused: list[tuple[LogKey, str]] = field(default_factory=list)
     rolled_back: bool = False
+    logs: dict[LogKey, Log] = field(default_factory=dict)
+    arrivals: list[Arrival] = field(default_factory=list)
+    run: bytes | None = None
 
 
 class Known(NamedTuple):
@@ -165,6 +239,25 @@ class Store(Protocol):
         """Return held blocks of the pieces of a log with ``low`` <= seq <= ``high``, ascending."""
         ...
 
+    async def read_spans(self, spans: Sequence[Span]) -> list[list[Block]]:
+        """Return for each span, in order, the blocks ``read`` would; none of an unknown log.
+
+        One trip for up to 300 spans. A span gives at most ``MAX_SPAN`` blocks, so what is held
+        in memory at once is bounded by the number of spans.
+        """
+        ...
+
+    async def bodiless(self, key: LogKey, *, limit: int = 256) -> list[int]:
+        """Return the lowest seqs of a log's pieces whose body is not held, ascending.
+
+        It costs next to nothing where the log lacks no body.
+        """
+        ...
+
+    def devices(self, *, page: int = 512) -> AsyncIterator[list[Block]]:
+        """Yield the blocks held at (log 0, seq 1) in pieces, ascending by device key."""
+        ...
+
     async def branches(self, key: LogKey) -> list[Block]:
         """Return the blocks kept from a fork on, by seq and id; see ``ledger.chain.grow``."""
         ...
@@ -182,6 +275,17 @@ class Store(Protocol):
 
     async def arrivals(self, before: int | None = None, *, limit: int = 512) -> list[Arrival]:
         """Return arrivals with lsn below ``before`` (None: the newest), newest first."""
+        ...
+
+    async def newest(self) -> dict[LogKey, Newest]:
+        """Return the last that arrived of every log that anything arrived of."""
+        ...
+
+    async def runs(self) -> list[StoreRun]:
+        """Return the newest ``MAX_RUNS`` runs of this store, ascending.
+
+        A run that was begun but gave no lsn yet is none.
+        """
         ...
 
     async def proofs(self) -> list[ForkProof]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from ledger.block import Block, Header
     from ledger.chain import Held, Log
@@ -50,9 +50,13 @@ class Ground(Protocol):
     """What a store lets ``Absorption`` see and do inside its transaction."""
 
     async def load(
-        self, authors: Sequence[bytes]
+        self, keys: Collection[LogKey]
     ) -> tuple[dict[LogKey, Log], dict[bytes, frozenset[bytes]]]:
-        """Return all logs held of ``authors``, and the ids held at each one's (log 0, seq 1)."""
+        """Return the logs held among ``keys``, and the ids held at each author's (log 0, seq 1)."""
+        ...
+
+    async def load_whole(self, authors: Collection[bytes]) -> dict[LogKey, Log]:
+        """Return all logs held of ``authors``, of each of whom ``load`` was asked for a log."""
         ...
 
     async def held(self, key: LogKey, low: int, high: int) -> dict[int, Held]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ledger.block import block_id
-from ledger.store.sqlite_ground import id_prefix
+from ledger.store.sqlite_rows import id_prefix
 
 if TYPE_CHECKING:
     import aiosqlite

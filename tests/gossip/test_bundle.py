@@ -14,7 +14,7 @@ from gossip.bundle import (
     NotABundleError,
     Trailer,
 )
-from gossip.wire import MAX_MESSAGE_BYTES
+from gossip.number import MAX_MESSAGE_BYTES
 from ledger.codec import context, encode
 from ledger.keys import sha256
 from tests.gossip.held import bundle, frames

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.bundle import FRAME_HEAD_BYTES, MAGIC, BundleReader, BundleWriter, NotABundleError
-from gossip.wire import MAX_MESSAGE_BYTES
+from gossip.number import MAX_MESSAGE_BYTES
 from ledger.codec import encode
 from tests.gossip.held import bundle, frames
 from tests.gossip.test_bundle import HEADER, MESSAGES, WHOLE, framed, read

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossip.number import MAX_MESSAGE_BYTES
 from gossip.packing import MAX_BLOCKS, Packer
-from gossip.wire import MAX_HOPS, MAX_MESSAGE_BYTES, Bodies, Data, decode_message
+from gossip.wire import MAX_HOPS, Bodies, Data, decode_message
 from ledger.block import MAX_BODY_BYTES
 from ledger.keys import verify
 from ledger.run import verify_run

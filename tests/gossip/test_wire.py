@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossip.number import MAX_MESSAGE_BYTES, Number
 from gossip.wire import (
     MAX_HOPS,
-    MAX_MESSAGE_BYTES,
     Bodies,
     Data,
-    Number,
     Proofs,
     RawRun,
     Statements,

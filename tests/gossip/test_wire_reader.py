@@ -8,14 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gossip.wire import (
-    MAX_HOPS,
-    MAX_MESSAGE_BYTES,
-    Data,
-    RawRun,
-    decode_message,
-    encode_message,
-)
+from gossip.number import MAX_MESSAGE_BYTES
+from gossip.wire import MAX_HOPS, Data, RawRun, decode_message, encode_message
 from ledger.block import MAX_BODY_BYTES, MAX_HEADER_BYTES
 from ledger.codec import Value, decode, encode
 from ledger.errors import InvalidError

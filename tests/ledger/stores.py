@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,17 @@ from ledger.chain import BranchBlock, Log
 from ledger.fork import ForkProof, Vouched
 from ledger.run import Run
 from ledger.statement import Revocation
-from ledger.store.base import Absorbed, Arrival, Batch, Entry, LogKey, Store
+from ledger.store.base import (
+    MAX_SPAN,
+    Absorbed,
+    Arrival,
+    Batch,
+    Entry,
+    LogKey,
+    Newest,
+    Span,
+    Store,
+)
 from ledger.store.memory import MemoryStore
 from ledger.store.sqlite import SqliteStore
 from tests.strategies import run_of
@@ -51,10 +61,43 @@ async def both() -> AsyncIterator[list[Store]]:
 
 
 async def offer(stores: Sequence[Store], batch: Batch, *, seen: int = 0) -> Absorbed:
-    """Have every store absorb ``batch``; they must say the same about it."""
-    outcomes = [await store.absorb(batch, seen=seen, durable=False) for store in stores]
-    assert all(outcome == outcomes[0] for outcome in outcomes)
+    """Have every store absorb ``batch``; they must say the same about it but for their run's name.
+
+    What they say of logs and arrivals must be what one finds by reading the store before and after.
+    """
+    outcomes = [await observed(store, batch, seen=seen) for store in stores]
+    assert all(replace(outcome, run=None) == replace(outcomes[0], run=None) for outcome in outcomes)
     return outcomes[0]
+
+
+async def observed(store: Store, batch: Batch, *, seen: int = 0) -> Absorbed:
+    """Have ``store`` absorb ``batch`` and hold what it says against what can be read."""
+    before = await _held(store)
+    newest = await store.arrivals(limit=1)
+    outcome = await store.absorb(batch, seen=seen, durable=False)
+    after = await _held(store)
+    assert list(outcome.logs) == sorted(outcome.logs)
+    assert outcome.logs == {
+        key: log for key, (log, kept) in after.items() if before.get(key) != (log, kept)
+    }
+    lsn = newest[0].lsn if newest else 0
+    arrived = [a for a in await store.arrivals(limit=1 << 30) if a.lsn > lsn]
+    assert outcome.arrivals == arrived[::-1]
+    if outcome.arrivals:
+        (*_, run) = await store.runs()
+        assert (run.run, run.last) == (outcome.run, outcome.arrivals[-1].lsn)
+    else:
+        assert outcome.run is None
+    return outcome
+
+
+async def _held(store: Store) -> dict[LogKey, tuple[Log, list[Block]]]:
+    """Return each log and what is kept of its branches."""
+    return {
+        key: (log, [] if log.fork is None else await store.branches(key))
+        for log in await store.logs()
+        for key in [log_key(log)]
+    }
 
 
 def is_news(outcome: Absorbed) -> bool:
@@ -90,6 +133,10 @@ class Everything:
     proofs: list[ForkProof]
     revocations: list[Revocation]
     arrivals: list[Arrival]
+    newest: dict[LogKey, Newest]
+    devices: list[Block]
+    bodiless: dict[LogKey, list[int]]
+    spans: list[list[Block]]
 
 
 async def everything(store: Store) -> Everything:
@@ -106,6 +153,10 @@ async def everything(store: Store) -> Everything:
         await store.proofs(),
         await store.revocations(),
         await store.arrivals(limit=1 << 30),
+        await store.newest(),
+        [block async for page in store.devices(page=2) for block in page],
+        {key: await store.bodiless(key) for key in map(log_key, logs)},
+        await store.read_spans([Span(key, 1, MAX_SPAN) for key in map(log_key, logs)]),
     )
 
 

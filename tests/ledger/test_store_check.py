@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import StoreError
-from ledger.store.base import Batch
+from ledger.store.base import Batch, Span
 from ledger.store.memory import MemoryStore
 from tests.ledger.stores import cut_up, everything, live, open_sqlite, runs, without_bodies
 from tests.ledger.test_store_statements import revoke
@@ -304,6 +304,11 @@ def test_whatever_bytes_of_the_file_change_nothing_but_a_store_error_is_raised(
                 lambda: store.absorb(batch, seen=0, durable=False),
                 lambda: store.note("name"),
                 store.known,
+                store.runs,
+                store.newest,
+                lambda: anext(store.devices(), None),
+                lambda: store.bodiless((WHOLE, GROUP)),
+                lambda: store.read_spans([Span((WHOLE, log), 1, 256) for log in (0, 1, GROUP)]),
             ):
                 try:
                     await attempt()

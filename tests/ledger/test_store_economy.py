@@ -1,19 +1,20 @@
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ledger.store.base import Batch, LateBody
+from ledger.store.base import Batch, LateBody, Span
 from ledger.store.sqlite import SqliteStore
 from tests.ledger.stores import open_sqlite, runs, without_bodies
 from tests.ledger.test_store_failures import everything_at_once
-from tests.strategies import Device, run_of, written
+from tests.strategies import SOCIAL, Device, run_of, written
 
 VERB_AND_TABLE = re.compile(
-    r"\s*(?:(BEGIN|COMMIT|ROLLBACK|PRAGMA synchronous)|"
+    r"\s*(?:WITH .*?\)\s*(?=SELECT))?(?:(BEGIN|COMMIT|ROLLBACK|PRAGMA synchronous)|"
     r"(INSERT|UPDATE|DELETE|SELECT).*?(?:INTO|FROM|UPDATE|DELETE FROM) *(\w+)|UPDATE (\w+))",
     re.DOTALL,
 )
@@ -50,7 +51,8 @@ async def test_a_thousand_blocks_of_a_new_log_are_one_transaction_of_five_statem
     async with statements_of(sqlite) as counts:
         await sqlite.absorb(runs(run_of(written(1000))), seen=0, durable=False)
     assert counts == {
-        "SELECT authors": 3,  # what is held of the author, its number, the next numbers
+        "SELECT wanted": 1,
+        "SELECT authors": 2,  # the author's number, the next numbers
         "BEGIN": 1,
         "INSERT authors": 1,
         "INSERT logs": 1,
@@ -66,7 +68,7 @@ async def test_more_of_a_known_log_costs_three_statements(sqlite: SqliteStore) -
     async with statements_of(sqlite) as counts:
         await sqlite.absorb(runs(run_of(written(300)[100:])), seen=0, durable=False)
     assert counts == {
-        "SELECT authors": 1,
+        "SELECT wanted": 1,
         "BEGIN": 1,
         "INSERT pieces": 1,
         "INSERT blocks": 200,
@@ -84,7 +86,8 @@ async def test_many_short_runs_of_many_authors_cost_no_more(sqlite: SqliteStore)
         await sqlite.absorb(batch, seen=0, durable=False)
     # device 9 is known
     assert counts == {
-        "SELECT authors": 3,
+        "SELECT wanted": 1,
+        "SELECT authors": 2,
         "BEGIN": 1,
         "INSERT authors": 59,
         "INSERT logs": 119,
@@ -112,11 +115,11 @@ async def test_a_thousand_known_blocks_are_recognised_by_one_look(sqlite: Sqlite
     await sqlite.absorb(runs(run_of(blocks)), seen=0, durable=False)
     async with statements_of(sqlite) as counts:
         await sqlite.absorb(runs(run_of(blocks)), seen=0, durable=False)
-    assert counts == {"SELECT authors": 1}
+    assert counts == {"SELECT wanted": 1}
     # a part that ends before the tip needs the id there
     async with statements_of(sqlite) as counts:
         await sqlite.absorb(runs(run_of(blocks[:64])), seen=0, durable=False)
-    assert counts == {"SELECT authors": 1, "SELECT blocks": 1}
+    assert counts == {"SELECT wanted": 1, "SELECT blocks": 1}
 
 
 async def test_four_hundred_late_bodies_are_one_look_and_one_transaction(
@@ -128,7 +131,7 @@ async def test_four_hundred_late_bodies_are_one_look_and_one_transaction(
     async with statements_of(sqlite) as counts:
         await sqlite.absorb(Batch(bodies=late), seen=0, durable=False)
     assert counts == {
-        "SELECT authors": 1,
+        "SELECT wanted": 1,
         "SELECT blocks": 1,
         "BEGIN": 1,
         "INSERT logs": 1,
@@ -136,6 +139,84 @@ async def test_four_hundred_late_bodies_are_one_look_and_one_transaction(
         "INSERT arrivals": 1,
         "COMMIT": 1,
     }
+
+
+async def test_250_logs_are_read_in_one_trip_of_one_statement(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given 250 logs of a store that was opened again, and remembers nothing of them
+    devices = [Device(number) for number in range(125)]
+    for device in devices:
+        device.write_many(2)
+    batch = Batch(runs=[run_of(blocks) for device in devices for blocks in device.logs.values()])
+    await sqlite.absorb(batch, seen=0, durable=False)
+    sqlite._forget(None)
+    trips = await trips_of(sqlite, monkeypatch)
+    # when some of each is asked for
+    async with statements_of(sqlite) as counts:
+        trips.clear()
+        found = await sqlite.read_spans(
+            [Span((d.public, log), 1, 9) for d in devices for log in d.logs]
+        )
+        assert len(trips) == 1
+    assert counts == {"SELECT s": 1}
+    assert [len(blocks) for blocks in found] == [1, 2] * 125
+
+
+async def test_however_many_are_asked_for_few_statements_are_prepared(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: set[str] = set()
+    original = sqlite._db.execute_fetchall
+
+    async def noting(sql: str, parameters: Any = None) -> Any:  # noqa: ANN401
+        prepared.add(sql)
+        return await original(sql, parameters)
+
+    monkeypatch.setattr(sqlite._db, "execute_fetchall", noting)
+    for count in range(1, 303):
+        keys = [(Device().public, log) for log in range(count)]
+        await sqlite.read_spans([Span(key, 1, 1) for key in keys])
+        await sqlite.logs(keys)
+    assert len(prepared) <= 20
+
+
+async def trips_of(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Return a list that gets one item more with each trip to the thread of SQLite."""
+    trips: list[None] = []
+    original: Callable[..., Awaitable[Any]] = store._db._execute
+
+    def counted(*args: Any, **kwargs: Any) -> Awaitable[Any]:  # noqa: ANN401
+        trips.append(None)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(store._db, "_execute", counted)
+    return trips
+
+
+async def test_other_looks_are_one_statement_each(sqlite: SqliteStore) -> None:
+    await sqlite.absorb(runs(without_bodies(run_of(written(9)))), seen=0, durable=False)
+    async with statements_of(sqlite) as counts:
+        await sqlite.newest()
+        await sqlite.runs()
+        await sqlite.bodiless((Device().public, SOCIAL))
+    assert sum(counts.values()) == 3
+
+
+async def test_bodies_of_a_log_that_lacks_none_are_not_looked_for(sqlite: SqliteStore) -> None:
+    blocks = written(3000)
+    key = (Device().public, SOCIAL)
+    await sqlite.absorb(runs(run_of(blocks)), seen=0, durable=False)
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    # SQLite calls after each step of its machine
+    await sqlite._db.set_progress_handler(count, 1)
+    assert await sqlite.bodiless(key) == []
+    assert steps < 100
 
 
 async def test_an_empty_batch_costs_nothing(sqlite: SqliteStore) -> None:

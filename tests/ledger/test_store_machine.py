@@ -109,6 +109,7 @@ class Library(RuleBasedStateMachine):
     def the_store_is_opened_again(self) -> None:
         self.runner.run(self.sqlite.close())
         self.sqlite = self.runner.run(open_sqlite(Path(self.folder, "store.db")))
+        self.model = self.model.copy()
 
     @rule()
     def all_is_checked(self) -> None:
@@ -120,6 +121,8 @@ class Library(RuleBasedStateMachine):
         model, other = (self.runner.run(everything(store)) for store in self.stores)
         assert other == model
         assert [a.lsn for a in model.arrivals] == list(range(len(model.arrivals), 0, -1))
+        begun = [self.runner.run(store.runs()) for store in self.stores]
+        assert [run[1:] for run in begun[0]] == [run[1:] for run in begun[1]]
         for log in model.logs:
             entries = model.entries.get((log.author, log.number), [])
             joined = [entry.block.header.seq for entry in entries if entry.joined]

@@ -9,8 +9,8 @@ import pytest
 
 from ledger.errors import StoreError
 from ledger.store import sqlite_file
+from ledger.store.base import MAX_RUNS
 from ledger.store.migrations import APPLICATION_ID, MIGRATIONS
-from ledger.store.sqlite import MAX_RUNS
 from tests.ledger.stores import everything, open_sqlite, runs
 from tests.strategies import run_of, written
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.block import MAX_SEQ, ZEROS, Block, Counterparty
 from ledger.errors import StoreError
-from ledger.store.base import Batch, Entry, Known, Store
+from ledger.store.base import Batch, Entry, Known, Span, Store
 from ledger.store.memory import MemoryStore
 from tests.ledger.stores import both, live, open_sqlite, runs, without_bodies
 from tests.strategies import GROUP, SOCIAL, Device, forked, make_block, run_of, written
@@ -193,6 +193,11 @@ async def test_closing_twice_is_closing_once_and_nothing_works_afterwards(tmp_pa
         store.logs,
         lambda: store.logs([KEY]),
         lambda: store.read(KEY, 1, 2),
+        lambda: store.read_spans([Span(KEY, 1, 2)]),
+        lambda: store.bodiless(KEY),
+        lambda: anext(store.devices()),
+        store.newest,
+        store.runs,
         lambda: store.branches(KEY),
         lambda: store.find(bytes(4)),
         lambda: anext(reading),

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gossip.number import Number
 from gossip.packing import Packer
-from gossip.wire import Data, Number, Proofs, Statements, decode_message
+from gossip.wire import Data, Proofs, Statements, decode_message
 from ledger.keys import verify
 from ledger.run import verify_run
 from ledger.store.base import Batch

@@ -1,0 +1,245 @@
+"""What a store holds, in memory: what every session of a node looks at before it says anything.
+
+Read once when the node starts, and brought up to date after every batch (``learn``), so that a
+meeting in which nothing changed does not touch the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from heapq import nlargest
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from gossip.digest import Digest
+from gossip.policy import PUBLIC
+from gossip.standing import Standing, branches_digest, standing_of
+from ledger.chain import Log
+from ledger.kinds.device import claimed_person, person_of
+from ledger.store.base import Newest, StoreRun, What
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gossip.policy import Policy
+    from ledger.block import Block
+    from ledger.fork import ForkProof
+    from ledger.statement import Revocation
+    from ledger.store.base import Arrival, LogKey
+
+
+T = TypeVar("T")
+
+MAX_STATEMENTS: Final = 16
+"""About one device; while it is not known whose it is, anybody may state something about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in a store, or all that is in it.
+
+    Attributes:
+        logs: Logs, as they are now.
+        missing: Of those, which lack a body that is wanted, and the lowest seq of one.
+        proofs: Of those, which are forked.
+        branches: Of those, what is kept from the fork on.
+        statements: All statements about each device concerned, by person.
+        devices: (log 0, seq 1) of devices, with their bodies.
+        arrivals: What arrived, ascending; or nothing, then ``newest`` says what did.
+        newest: The newest arrival of each log.
+        run: The run that ``arrivals`` belong to.
+        runs: All runs, if this is all that is in the store.
+    """
+
+    logs: Mapping[LogKey, Log] = field(default_factory=dict)
+    missing: Mapping[LogKey, int] = field(default_factory=dict)
+    proofs: Mapping[LogKey, ForkProof] = field(default_factory=dict)
+    branches: Mapping[LogKey, Sequence[Block]] = field(default_factory=dict)
+    statements: Mapping[bytes, Sequence[Revocation]] = field(default_factory=dict)
+    devices: Iterable[Block] = ()
+    arrivals: Sequence[Arrival] = ()
+    newest: Mapping[LogKey, Newest] = field(default_factory=dict)
+    run: bytes | None = None
+    runs: Sequence[StoreRun] = ()
+
+
+class Catalogue:
+    """What is held of every log.
+
+    Args:
+        policy: Says what is offered where.
+
+    Attributes:
+        logs: What is held of each.
+        proofs: Of forked logs.
+        runs: The store's, ascending.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.logs: dict[LogKey, Log] = {}
+        self.proofs: dict[LogKey, ForkProof] = {}
+        self.runs: list[StoreRun] = []
+        self._policy = policy
+        self._statements: dict[bytes, Sequence[Revocation]] = {}
+        self._branches: dict[LogKey, bytes] = {}
+        self._missing: dict[LogKey, int] = {}
+        self._newest: dict[LogKey, Newest] = {}
+        self._claimed: dict[bytes, bytes | None] = {}
+        self._persons: dict[bytes, bytes] = {}
+        self._standings: dict[LogKey, Standing] = {}
+        self._scopes: dict[bytes | None, Digest] = {PUBLIC: self._digest()}
+        self._recent: Digest | None = None
+
+    def _digest(self, keys: Iterable[LogKey] = ()) -> Digest:
+        return Digest(lambda key: self._known(key).digest, keys)
+
+    @property
+    def lsn(self) -> int:
+        """The newest local serial number, 0 of an empty store."""
+        return self.runs[-1].last if self.runs else 0
+
+    @property
+    def run(self) -> bytes:
+        """The run that reached ``lsn``; empty of an empty store."""
+        return self.runs[-1].run if self.runs else b""
+
+    def learn(self, changes: Changes) -> dict[LogKey, bool]:
+        """Take in what changed; return the logs concerned, and whether each began with it."""
+        for block in changes.devices:
+            self._claimed[block.header.author] = block.body
+            self._persons.pop(block.header.author, None)
+        keys = set(changes.logs) | {(device, 0) for device in changes.statements}
+        for key in changes.logs:
+            self.logs[key] = changes.logs[key]
+            _set(self._missing, key, changes.missing.get(key))
+            _set(self.proofs, key, changes.proofs.get(key))
+            _set(self._branches, key, branches_digest(changes.branches.get(key, ())) or None)
+        self._statements |= changes.statements
+        self._arrived(changes)
+        for key in keys:
+            self._standings.pop(key, None)
+            self._put(key)
+        self._recent = None
+        arrivals = changes.arrivals
+        began = {(a.author, a.log) for a in arrivals if a.what is What.BLOCKS and a.low == 1}
+        return {key: key in began for key in sorted(keys)}
+
+    def _arrived(self, changes: Changes) -> None:
+        self.runs += changes.runs
+        self._newest |= changes.newest
+        for arrival in changes.arrivals:
+            key = (arrival.author, arrival.log)
+            hops = arrival.hops if arrival.what is What.BLOCKS else self.hops(key)
+            self._newest[key] = Newest(arrival.lsn, hops)
+        if changes.arrivals and changes.run is not None:
+            first, last = changes.arrivals[0].lsn, changes.arrivals[-1].lsn
+            if self.run == changes.run:
+                first = self.runs.pop().first
+            self.runs.append(StoreRun(changes.run, first, last))
+
+    def _put(self, key: LogKey) -> None:
+        scope = self._policy.scope(key, self.person(key[0]))
+        for name, digest in self._scopes.items():
+            if name != scope:
+                digest.remove(key)
+        self._scopes.setdefault(scope, self._digest()).put(key)
+
+    def adopt(self, policy: Policy) -> None:
+        """Go on under another policy."""
+        self._policy = policy
+        self._persons.clear()
+        self._scopes = {PUBLIC: self._digest()}
+        self._recent = None
+        for key in self.logs.keys() | {(device, 0) for device in self._statements}:
+            self._put(key)
+
+    def standing(self, key: LogKey) -> Standing | None:
+        """Return how a log stands, None if nothing is held of it or known about it."""
+        if key in self.logs or (key[1] == 0 and key[0] in self._statements):
+            return self._known(key)
+        return None
+
+    def _known(self, key: LogKey) -> Standing:
+        found = self._standings.get(key)
+        if found is None:
+            found = self._standings[key] = standing_of(
+                self.logs.get(key) or Log(*key),
+                self._missing.get(key),
+                self.proofs.get(key),
+                self._branches.get(key, b""),
+                self.statements(key[0]) if key[1] == 0 else (),
+            )
+        return found
+
+    def statements(self, device: bytes) -> list[Revocation]:
+        """Return the statements about a device that may ever count, at most ``MAX_STATEMENTS``."""
+        held = self._statements.get(device, ())
+        return [s for s in held if self.may_revoke(s.person, device)][:MAX_STATEMENTS]
+
+    def missing(self, key: LogKey) -> int | None:
+        """Return the lowest seq of a log whose body is wanted and not held."""
+        return self._missing.get(key)
+
+    def hops(self, key: LogKey) -> int:
+        """Return how many devices passed on what came last of a log."""
+        newest = self._newest.get(key)
+        return newest.hops if newest is not None else 0
+
+    def person(self, device: bytes) -> bytes | None:
+        """Return whose device it is; None while its device block is not held.
+
+        A certificate is checked only where the policy makes a difference for that person; one
+        that nobody cares about stands for himself by the device's own key.
+        """
+        if device not in self._persons:
+            if device not in self._claimed:
+                return None
+            self._persons[device] = self._person(device, self._claimed[device])
+        return self._persons[device]
+
+    def _person(self, device: bytes, body: bytes | None) -> bytes:
+        claimed = claimed_person(body)
+        if claimed is None or not self._policy.may_matter(claimed):
+            return device
+        return person_of(device, body)
+
+    def has_device(self, device: bytes) -> bool:
+        """Say whether the body of its device block is known."""
+        return self._claimed.get(device) is not None
+
+    def may_revoke(self, person: bytes, device: bytes) -> bool:
+        """Say whether a statement of ``person`` about ``device`` can ever count."""
+        body = self._claimed.get(device)
+        return body is None or claimed_person(body) == person
+
+    def scope(self, key: LogKey) -> bytes | None:
+        """Return where a log is offered; see ``Policy.scope``."""
+        return self._policy.scope(key, self.person(key[0]))
+
+    def digest(self, scope: bytes, recent: int | None = None) -> Digest:
+        """Return the digest of a scope.
+
+        Args:
+            scope: ``PUBLIC`` or the id of a closed group.
+            recent: Of the public one, only so many logs, those that changed last.
+        """
+        whole = self._scopes.get(scope)
+        if whole is None:
+            whole = self._scopes[scope] = self._digest()
+        if scope != PUBLIC or recent is None or whole.count <= recent:
+            return whole
+        if self._recent is None or self._recent.count != recent:
+            newest = self._newest
+            chosen = nlargest(recent, whole, lambda key: (newest.get(key, (0, 0)), key))
+            self._recent = self._digest(chosen)
+        return self._recent
+
+    def in_bucket(self, bucket: int) -> list[LogKey]:
+        """Return all logs of a bucket, whatever their scope."""
+        return [key for digest in self._scopes.values() for key in digest.keys(bucket)]
+
+
+def _set(shelf: dict[LogKey, T], key: LogKey, value: T | None) -> None:
+    if value is None:
+        shelf.pop(key, None)
+    else:
+        shelf[key] = value

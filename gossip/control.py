@@ -1,0 +1,367 @@
+"""Messages that steer a meeting: who holds what, who wants what, how much may come.
+
+They are small and travel outside credit. A log is named once in a meeting and from then on by its
+*index*: how many logs its holder had mentioned before it. Formats: docs/protocol.md, meetings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from gossip.number import Number
+from ledger.codec import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gossip.cursor import Seen
+    from gossip.frontier import FrontierEntry
+    from ledger.store.base import LogKey
+
+VERSION: Final = 1
+MIN_FRAME_BYTES: Final = 24_000
+"""64 bare headers, the longest unit that vouches for itself, fit into this."""
+RUN_BYTES: Final = 8
+SHORT_BYTES: Final = 8
+CHECK_BYTES: Final = 4
+ROOT_BYTES: Final = 16
+SCOPE_BYTES: Final = 16
+BUCKETS: Final = 256
+BUCKET_BYTES: Final = 4
+ID_BYTES: Final = 8
+MAX_IDS: Final = 64
+MAX_BODY_RANGES: Final = 32
+MAX_MENTIONS: Final = 1 << 20
+MAX_CLASS: Final = 6
+MAX_SCOPES: Final = 64
+MAX_COUNT: Final = 1 << 53
+MAX_PAGES: Final = 2
+"""NEW and VECTOR are sent only while fewer pages of any sort wait for an ACK,"""
+MAX_ANNOUNCES: Final = 8
+"""ANNOUNCE only while fewer than these do."""
+STAYS: Final = 1
+"""Feature: goes on live once all is equal."""
+
+
+class Mode(IntEnum):
+    """What of a log is wanted."""
+
+    FROM = 0
+    NEWEST = 1
+    HEADERS = 2
+    BODIES = 3
+    ENTRY = 4
+    EVIDENCE = 5
+    BRANCHES = 6
+    IDS = 7
+
+
+class Reason(IntEnum):
+    """Why nothing more comes for a want."""
+
+    ALL = 0
+    DIFFERS = 1
+    BUDGET = 2
+    LATER = 3
+
+
+class Greeting(NamedTuple):
+    """What only a contact is told in HELLO.
+
+    Attributes:
+        run: Name of the store's run, 8 bytes; empty while nothing ever arrived.
+        lsn: The newest local serial number.
+        seen: What the sender processed of the receiver's, if anything.
+    """
+
+    run: bytes
+    lsn: int
+    seen: Seen | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message each way.
+
+    Attributes:
+        versions: Spoken, ascending.
+        features: Bits; ``STAYS``.
+        frame_limit: Longest message the sender takes, ``MIN_FRAME_BYTES`` .. 65,000 bytes.
+        window: Bytes of bulk it takes before its first CREDIT.
+        budget: Bytes of bulk it takes in this meeting, or None.
+        contact: For contacts only.
+    """
+
+    versions: tuple[int, ...]
+    features: int
+    frame_limit: int
+    window: int
+    budget: int | None
+    contact: Greeting | None
+
+
+class Mention(NamedTuple):
+    """That the sender holds a log, and how it stands there.
+
+    Attributes:
+        name: Index of a log mentioned before; or ``SHORT_BYTES`` that name it in this meeting; or
+            its key.
+        seq: Its head, or where it is forked.
+        plain: Whether it is joined up to ``seq``, all bodies there, and nothing else to say.
+        check: ``CHECK_BYTES`` of a keyed hash over all that is held of it.
+        evidence: The same over statements and the proof; empty where there are none.
+    """
+
+    name: int | bytes | LogKey
+    seq: int
+    plain: bool
+    check: bytes
+    evidence: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """What changed since the contact's ``seen``; pages go from the newest lsn down.
+
+    Attributes:
+        valid: Highest lsn up to which the receiver's ``seen`` counts.
+        low: First lsn covered: whatever arrived there and was not seen is mentioned by now.
+        high: Last lsn covered.
+        last: Whether this page is the last.
+        mentions: Logs; those that stand as mentioned before are left out.
+    """
+
+    valid: int
+    low: int
+    high: int
+    last: bool
+    mentions: Sequence[Mention]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRoot:
+    """What a scope adds up to: its name, ``ROOT_BYTES`` and the number of its logs."""
+
+    scope: bytes
+    root: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Digests of scopes; the public one's name is empty.
+
+    Attributes:
+        tells: Whether the sender goes on to tell by VECTOR what differs.
+        scopes: Each once.
+    """
+
+    tells: bool
+    scopes: Sequence[ScopeRoot]
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Keyed digests of a scope's 256 buckets, ``BUCKET_BYTES`` each; zeros where one is empty."""
+
+    scope: bytes
+    digests: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """Logs of a scope, of the buckets that differ."""
+
+    scope: bytes
+    last: bool
+    mentions: Sequence[Mention]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing wanted of one log.
+
+    Attributes:
+        index: The log, as its holder counts its mentions.
+        rank: Class of priority, 0 .. 6, as the one who wants it sees it.
+        mode: What of it.
+        args: FROM, HEADERS: seq after which, seq at which to stop (0: none), first ``ID_BYTES`` of
+            the id held at the first (or none). NEWEST: how many. BODIES: first and last seq of up
+            to 32 ranges. IDS: first seq, step, how many. Others: none.
+    """
+
+    index: int
+    rank: int
+    mode: Mode
+    args: tuple[int | bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What the sender wants."""
+
+    requests: Sequence[Request]
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """How many bytes of bulk the sender takes in this meeting all in all, so far."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """What was processed.
+
+    Attributes:
+        pages: How many NEW, VECTOR and ANNOUNCE, counted from the first one.
+        seen: For contacts: what is processed and would survive a power cut.
+    """
+
+    pages: int
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """What arrived during the meeting.
+
+    Attributes:
+        run: The store's run, if it is another than the one said before; else empty.
+        low: First lsn covered; 0 for strangers.
+        high: Last lsn covered; 0 for strangers.
+        mentions: Logs; those that stand as mentioned before are left out.
+    """
+
+    run: bytes
+    low: int
+    high: int
+    mentions: Sequence[Mention]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """A log's frontier entry and ``ID_BYTES`` of a digest of its branches, or none."""
+
+    index: int
+    entry: FrontierEntry
+    branches: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Answers to wants of mode ENTRY."""
+
+    rows: Sequence[EntryRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Answer to IDS: the first ``ID_BYTES`` of ids at ``low``, ``low + step`` ...; may be fewer."""
+
+    index: int
+    low: int
+    step: int
+    ids: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DoneRow:
+    """That nothing more comes for a want, and why."""
+
+    index: int
+    mode: Mode
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Ends of wants. One of FROM or NEWEST that came up to the seq last mentioned ends unsaid."""
+
+    rows: Sequence[DoneRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """The sender is through with this meeting."""
+
+
+Control: TypeAlias = (
+    Hello
+    | New
+    | Root
+    | Buckets
+    | Vector
+    | Want
+    | Credit
+    | Ack
+    | Announce
+    | Entries
+    | Ids
+    | Done
+    | Bye
+)
+
+
+def encode_control(message: Control) -> bytes:
+    """Return the bytes of ``message``; keeping to the frame limit is the caller's."""
+    return encode(_fields(message))
+
+
+def _fields(  # noqa: C901, PLR0911, PLR0912  one line a message
+    message: Control,
+) -> tuple[object, ...]:
+    match message:
+        case Hello(versions, features, frame_limit, window, budget, contact):
+            told = contact and (*contact[:2], contact.seen and contact.seen.fields())
+            return (Number.HELLO.value, versions, features, frame_limit, window, budget, told)
+        case New(valid, low, high, last, mentions):
+            return (Number.NEW.value, valid, low, high, int(last), _flat(mentions))
+        case Root(tells, scopes):
+            rows = [(row.scope, row.root, row.count) for row in scopes]
+            return (Number.ROOT.value, int(tells), rows)
+        case Buckets(scope, digests):
+            return (Number.BUCKETS.value, scope, digests)
+        case Vector(scope, last, mentions):
+            return (Number.VECTOR.value, scope, int(last), _flat(mentions))
+        case Want(requests):
+            asked = [(r.index, r.rank, r.mode.value, *r.args) for r in requests]
+            return (Number.WANT.value, asked)
+        case Credit(total):
+            return (Number.CREDIT.value, total)
+        case Ack(pages, seen):
+            return (Number.ACK.value, pages, seen and seen.fields())
+        case Announce(run, low, high, mentions):
+            return (Number.ANNOUNCE.value, run, low, high, _flat(mentions))
+        case Entries(rows):
+            return (
+                Number.ENTRIES.value,
+                [(row.index, row.entry.encode(), row.branches) for row in rows],
+            )
+        case Ids(index, low, step, ids):
+            return (Number.IDS.value, index, low, step, ids)
+        case Done(rows):
+            return (
+                Number.DONE.value,
+                [(row.index, row.mode.value, row.reason.value) for row in rows],
+            )
+        case Bye():
+            return (Number.BYE.value,)
+
+
+def _flat(mentions: Sequence[Mention]) -> list[object]:
+    """Mentions follow one another without arrays of their own: that is a byte less for each."""
+    flat: list[object] = []
+    for name, seq, plain, check, evidence in mentions:
+        flat += name if isinstance(name, tuple) else (name,)
+        flat += (seq if plain else -1 - seq, check + evidence)
+    return flat
+
+
+def mention_bytes(mention: Mention) -> int:
+    """Return at most how many bytes a mention adds to a message."""
+    name = 39 if isinstance(mention.name, tuple) else 9
+    return name + 9 + 1 + len(mention.check) + len(mention.evidence)

@@ -1,0 +1,247 @@
+"""One half of a meeting: telling the peer what is held here, page by page.
+
+A contact who was here before is told what changed since (NEW), anybody else what differs in the
+scopes that both name (VECTOR). What arrives during the meeting is announced to both. Only so many
+pages wait for the peer's ACK.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from gossip.control import MAX_ANNOUNCES, MAX_PAGES, Ack, Announce, Mention, New, Vector
+from gossip.cursor import unseen, valid_up_to
+from gossip.effects import Arrivals
+from gossip.mentioning import Mentioning
+from gossip.scopes import Scopes
+from gossip.talk import ProtocolError
+from ledger.store.base import Arrival, What
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gossip.control import Buckets, Root
+    from gossip.cursor import Seen
+    from gossip.effects import Answer
+    from gossip.scopes import Difference
+    from gossip.standing import Standing
+    from gossip.talk import Talk
+    from ledger.store.base import LogKey
+
+_ARRIVALS: Final = 512
+"""Read at once from the store."""
+
+
+class _Page(NamedTuple):
+    scope: bytes
+    keys: list[tuple[LogKey, bool]]
+    last: bool
+
+
+class Describing:
+    """What was told, and what is still to be.
+
+    Args:
+        talk: The session's surroundings.
+        knows: Says whether the peer holds a log as it stands here, by what he told.
+
+    Attributes:
+        mentioned: The logs that were told.
+        told: What the peer says it processed of this store and keeps.
+    """
+
+    def __init__(self, talk: Talk, knows: Callable[[LogKey, Standing], bool]) -> None:
+        self._talk = talk
+        self._knows = knows
+        self.mentioned = Mentioning(talk)
+        self.scopes = Scopes(talk)
+        self.told: Seen | None = None
+        self.by_root = False
+        self._valid = 0
+        self._gaps: deque[tuple[int, int]] = deque()
+        self._news: deque[Arrival] = deque()
+        self._is_reading = False
+        self._vectors: deque[_Page] = deque()
+        self._pages = 0
+        self._acked = 0
+        self._covered = 0
+        self._run = b""
+        self._fresh: dict[LogKey, bool] = {}
+        self._uncovered_since: float | None = None
+
+    def begin(self, seen: Seen | None, *, is_contact: bool) -> None:
+        """Begin, once the peer's HELLO said what he has seen."""
+        catalogue = self._talk.setting.catalogue
+        self._covered, self._run = catalogue.lsn, catalogue.run
+        self._valid = valid_up_to(seen, catalogue.runs)
+        ranges = seen.clipped(self._valid) if seen is not None else ()
+        if is_contact and ranges:
+            self._gaps.extend(unseen(ranges, catalogue.lsn))
+            self.told = seen
+        elif not is_contact or catalogue.lsn:
+            self.by_root = True
+            self.scopes.send_root(tells=True)
+        self.pump()
+
+    # --- by scopes ---
+
+    def root(self, message: Root) -> list[Difference]:
+        """Take the peer's ROOT; return what differs so far."""
+        found = self.scopes.root(message)
+        for difference in found:
+            self._tell(difference)
+        self.pump()
+        return found
+
+    def buckets(self, message: Buckets) -> None:
+        """Take the peer's BUCKETS of a scope."""
+        self._tell(self.scopes.buckets(message))
+        self.pump()
+
+    def _tell(self, difference: Difference) -> None:
+        """Queue the pages of a scope, unless the peer is told by NEW anyway."""
+        if not self.by_root or not difference.ours:
+            return
+        keys = [(key, True) for key in difference.lacking]
+        keys += [(key, False) for key in difference.shared]
+        size = self._talk.setting.policy.limits.page
+        for at in range(0, max(len(keys), 1), size):
+            last = at + size >= len(keys)
+            self._vectors.append(_Page(difference.scope, keys[at : at + size], last))
+
+    # --- what arrives meanwhile ---
+
+    def changed(self, logs: Mapping[LogKey, bool]) -> None:
+        """Take note of logs that stand differently now, and whether each began just now."""
+        catalogue = self._talk.setting.catalogue
+        for key, began in logs.items():
+            if self._talk.may_offer(catalogue.scope(key)):
+                self._fresh[key] = began or self._fresh.get(key, False)
+        if self._uncovered_since is None and self._is_uncovered:
+            self._uncovered_since = self._talk.now
+
+    @property
+    def _is_uncovered(self) -> bool:
+        setting = self._talk.setting
+        return setting.peer is not None and setting.catalogue.lsn > self._covered
+
+    # --- pages ---
+
+    def ack(self, message: Ack) -> None:
+        """Take the peer's ACK; an older one changes nothing."""
+        if message.pages > self._pages:
+            raise ProtocolError("an ACK for pages that were not sent")
+        self._acked = max(self._acked, message.pages)
+        if message.seen is not None and self._talk.setting.peer is not None:
+            self._believe(message.seen)
+        self.pump()
+
+    def _believe(self, seen: Seen) -> None:
+        """Lsns above what a run reached were never given to anybody."""
+        valid = valid_up_to(seen, self._talk.setting.catalogue.runs)
+        ranges = seen.clipped(valid)
+        if ranges and (self.told is None or self.told.reach() <= seen.reach()):
+            self.told = seen._replace(ranges=ranges)
+
+    def pump(self) -> None:
+        """Send what may be sent now."""
+        while self._pages - self._acked < MAX_PAGES and self._send_page():
+            pass
+        if self._fresh and self._pages - self._acked < MAX_ANNOUNCES:
+            self._announce()
+
+    def _send_page(self) -> bool:
+        if self._gaps:
+            return self._send_new()
+        if self._vectors:
+            page = self._vectors.popleft()
+            found = [self.mentioned.mention(key, in_full=full) for key, full in page.keys]
+            self._page(Vector(page.scope, page.last, [m for m in found if m is not None]))
+            return True
+        return False
+
+    def _page(self, message: New | Vector | Announce) -> None:
+        self._pages += 1
+        self._talk.send(message)
+
+    def _send_new(self) -> bool:
+        if self._is_reading:
+            return False
+        low, high = self._gaps[0]
+        if not self._news:
+            self._is_reading = True
+            self._talk.load(Arrivals(high + 1, min(_ARRIVALS, high - low + 1)), self._read)
+            return False
+        mentions, reached = self._mention_news(low)
+        self._gaps.popleft()
+        if reached > low:
+            self._gaps.appendleft((low, reached - 1))
+        self._page(New(self._valid, reached, high, not self._gaps, mentions))
+        return True
+
+    def _read(self, answer: Answer) -> None:
+        self._is_reading = False
+        low, high = self._gaps[0]
+        self._news.extend(a for a in cast("list[Arrival]", answer) if low <= a.lsn <= high)
+        if not self._news:
+            raise RuntimeError(f"the store has no arrivals from {low} to {high}")
+        self.pump()
+
+    def _mention_news(self, low: int) -> tuple[list[Mention], int]:
+        """Turn arrivals into mentions; return them, and the lsn down to which they speak."""
+        catalogue = self._talk.setting.catalogue
+        mentions: list[Mention] = []
+        reached = low
+        while self._news and len(mentions) < self._talk.setting.policy.limits.page:
+            arrival = self._news.popleft()
+            reached = arrival.lsn
+            key = (arrival.author, arrival.log)
+            if self._talk.may_offer(catalogue.scope(key)):
+                began = arrival.what is What.BLOCKS and arrival.low == 1
+                mention = self.mentioned.mention(key, in_full=began)
+                mentions += [mention] if mention is not None else []
+        return mentions, reached
+
+    def _announce(self) -> None:
+        size = self._talk.setting.policy.limits.page
+        mentions: list[Mention] = []
+        for key in list(self._fresh)[:size]:
+            began = self._fresh.pop(key)
+            standing = self._talk.setting.catalogue.standing(key)
+            if standing is None or self._knows(key, standing):
+                continue
+            mention = self.mentioned.mention(key, in_full=began)
+            mentions += [mention] if mention is not None else []
+        if mentions:
+            self._send_announcement(mentions)
+
+    def _send_announcement(self, mentions: list[Mention]) -> None:
+        run, low, high = b"", 0, 0
+        if self._is_uncovered and not self._fresh:
+            catalogue = self._talk.setting.catalogue
+            run = b"" if catalogue.run == self._run else catalogue.run
+            low, high = self._covered + 1, catalogue.lsn
+            self._covered, self._run = catalogue.lsn, catalogue.run
+            self._uncovered_since = None
+        self._page(Announce(run, low, high, mentions))
+
+    def cover(self) -> None:
+        """Tell the peer that lsns without mentions are nothing new to him."""
+        if self._is_uncovered and not self._fresh and self._pages - self._acked < MAX_ANNOUNCES:
+            self._send_announcement([])
+
+    @property
+    def cover_due(self) -> float | None:
+        """When ``cover`` is to be called at the latest."""
+        if self._uncovered_since is None:
+            return None
+        return self._uncovered_since + self._talk.setting.policy.limits.settle
+
+    @property
+    def is_told(self) -> bool:
+        """Whether all was told and the peer has processed it, live news included."""
+        if self.by_root and not self.scopes.is_settled:
+            return False
+        pending = self._gaps or self._vectors or self._fresh
+        return not pending and self._acked == self._pages

@@ -1,0 +1,77 @@
+"""Which logs were mentioned to the peer, by which index, and as standing how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gossip.control import EntryRow, Mention
+from gossip.frontier import FrontierEntry
+from gossip.standing import place_of
+from gossip.talk import ProtocolError
+
+if TYPE_CHECKING:
+    from gossip.talk import Talk
+    from ledger.store.base import LogKey
+
+
+class Mentioning:
+    """Logs as they were told to the peer; the first one mentioned has index 0."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._keys: list[LogKey] = []
+        self._index: dict[LogKey, int] = {}
+        self._said: dict[LogKey, tuple[bytes, bytes]] = {}
+        self._seq: dict[LogKey, int] = {}
+
+    def mention(self, key: LogKey, *, in_full: bool) -> Mention | None:
+        """Return how a log is told, None if the peer was told just that before.
+
+        Args:
+            key: The log.
+            in_full: Whether the peer most likely holds nothing of it: then its key is told, or he
+                would have to ask for it.
+        """
+        standing = self._talk.setting.catalogue.standing(key)
+        if standing is None or self._said.get(key) == (standing.held, standing.evidence):
+            return None
+        self._said[key] = (standing.held, standing.evidence)
+        self._seq[key] = standing.entry.seq
+        salt = self._talk.salt
+        return Mention(
+            self._name(key, in_full=in_full),
+            standing.entry.seq,
+            standing.plain,
+            salt.check(standing),
+            salt.evidence(standing),
+        )
+
+    def _name(self, key: LogKey, *, in_full: bool) -> int | bytes | LogKey:
+        index = self._index.get(key)
+        if index is not None:
+            return index
+        self._index[key] = len(self._keys)
+        self._keys.append(key)
+        return key if in_full else self._talk.salt.short(key, place_of(key)[0])
+
+    def key(self, index: int) -> LogKey:
+        """Return the log of an index.
+
+        Raises:
+            ProtocolError: None was mentioned by it.
+        """
+        if index >= len(self._keys):
+            raise ProtocolError("a want for a log that was not mentioned")
+        return self._keys[index]
+
+    def seq(self, key: LogKey) -> int:
+        """Return the seq last mentioned of a log."""
+        return self._seq[key]
+
+    def entry(self, index: int) -> EntryRow:
+        """Return all that is to be told of a log as it stands now."""
+        key = self.key(index)
+        standing = self._talk.setting.catalogue.standing(key)
+        if standing is None:
+            return EntryRow(index, FrontierEntry(*key, 0, ()), b"")
+        return EntryRow(index, standing.entry, standing.branches)

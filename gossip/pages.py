@@ -1,0 +1,129 @@
+"""Pages the peer sent, and what of his store is thereby processed.
+
+A page is done once every log in it is settled, and *clean* if none of them failed. Done pages are
+acknowledged; only clean ones count as processed, so that what failed is told again next time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gossip import cursor
+from gossip.cursor import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gossip.control import Greeting
+
+
+@dataclass(slots=True)
+class _Page:
+    left: set[int]
+    covers: tuple[int, int] | None
+    clean: bool = True
+
+
+class Pages:
+    """Pages in the order they came.
+
+    Attributes:
+        done: How many are done, counted from the first without a gap.
+        is_clean: Whether no log of any page has failed.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.is_clean = True
+        self._came = 0
+        self._open: dict[int, _Page] = {}
+        self._of_log: dict[int, set[int]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many came and are not counted as done."""
+        return self._came - self.done
+
+    def begin(self, logs: Iterable[int], covers: tuple[int, int] | None) -> int:
+        """Take in a page of logs, which tells all of the lsns ``covers``; return its number."""
+        number, self._came = self._came, self._came + 1
+        page = self._open[number] = _Page(set(logs), covers)
+        for log in page.left:
+            self._of_log.setdefault(log, set()).add(number)
+        return number
+
+    def settle(self, log: int, *, clean: bool) -> list[tuple[int, int]]:
+        """Note that nothing more is to be done about a log; return ranges that are processed."""
+        processed: list[tuple[int, int]] = []
+        for number in self._of_log.pop(log, ()):
+            page = self._open[number]
+            page.left.discard(log)
+            page.clean &= clean
+            processed += self.close(number)
+        return processed
+
+    def close(self, number: int) -> list[tuple[int, int]]:
+        """Close a page if nothing is left of it; return the range that is processed, if any."""
+        page = self._open[number]
+        if page.left:
+            return []
+        del self._open[number]
+        self.is_clean &= page.clean
+        while self.done < self._came and self.done not in self._open:
+            self.done += 1
+        return [page.covers] if page.clean and page.covers is not None else []
+
+
+class Processed:
+    """What of the peer's store is processed.
+
+    Args:
+        told: What the peer's HELLO says of his store; None of a stranger's.
+        seen: What was processed in earlier meetings.
+    """
+
+    def __init__(self, told: Greeting | None, seen: Seen | None) -> None:
+        self._told = told
+        self._run = b"" if told is None else told.run
+        self._before = seen
+        self._ranges: tuple[tuple[int, int], ...] = ()
+        self.is_changed = False
+        if told is not None and seen is not None and seen.run == told.run:
+            self._ranges = seen.clipped(told.lsn)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the peer's HELLO spoke of was processed before."""
+        if self._told is None:
+            return False
+        return self._told.lsn == 0 or (
+            self._before is not None and self._before.covers(self._run, self._told.lsn)
+        )
+
+    def valid(self, lsn: int) -> None:
+        """Take from the peer how far what was seen before counts."""
+        if self._told is not None and self._before is not None:
+            kept = self._before.clipped(min(lsn, self._told.lsn))
+            for low, high in kept:
+                self._ranges = cursor.add(self._ranges, low, high)
+
+    def goes_on(self, run: bytes) -> None:
+        """The peer's store began another run; what was processed of the one before counts."""
+        self._run = run
+
+    def add(self, low: int, high: int) -> None:
+        """Count lsns as processed."""
+        if self._told is not None:
+            self._ranges = cursor.add(self._ranges, low, high)
+            self.is_changed = True
+
+    def add_all(self) -> None:
+        """Count all that the peer's HELLO spoke of."""
+        if self._told is not None and self._told.lsn:
+            self.add(1, self._told.lsn)
+
+    @property
+    def seen(self) -> Seen | None:
+        """What to remember."""
+        return Seen(self._run, self._ranges) if self._ranges and self._run else None

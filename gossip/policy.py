@@ -1,0 +1,154 @@
+"""What to want, what to offer, and how much of it: pure functions of one value.
+
+Classes order what is sent: 0 statements and fork proofs, 1 mail for the peer, 2 groups and DAOs,
+3 one's own circle, 4 mail carried, 5 wider circles, 6 the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from gossip.claims import PATIENCE_S
+from gossip.number import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ledger.store.base import LogKey
+
+PUBLIC: Final = b""
+"""Name of the scope of what is open to everybody."""
+EVIDENCE_CLASS: Final = 0
+GROUP_CLASS: Final = 2
+CIRCLE_CLASS: Final = 3
+WIDER_CLASS: Final = 5
+REST_CLASS: Final = 6
+FIRST_GROUP_LOG: Final = 1 << 31
+
+
+class Peer(NamedTuple):
+    """Whom one meets, as the session authenticated him.
+
+    Attributes:
+        device: His device's key.
+        person: Whose device it is.
+    """
+
+    device: bytes
+    person: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a meeting.
+
+    Attributes:
+        frame: Longest message taken, bytes.
+        window: Bytes of bulk under way.
+        receive: Bytes of bulk taken in one meeting, or None.
+        send: Bytes of bulk sent in one meeting, or None.
+        page: Mentions in a page.
+        mentions: Logs a peer may mention in one meeting.
+        evidence: Statements, and proofs, taken and sent in one meeting.
+        newest: Blocks of a log that are fetched ahead of its older ones,
+        newest_above: if more than so many are missing.
+        recent: Logs that strangers are told of, those that changed last.
+        asks: Requests about one mention of a log.
+        unwanted: Blocks that were not asked for until a peer is left.
+        greeting: Seconds to wait for HELLO.
+        silence: Seconds to wait for anything that was asked for, or for credit.
+        settle: Seconds in which small news is gathered: lsns without mentions, cursors to save.
+        patience: Seconds until another is asked for the same.
+    """
+
+    frame: int = MAX_MESSAGE_BYTES
+    window: int = 1 << 20
+    receive: int | None = None
+    send: int | None = None
+    page: int = 256
+    mentions: int = 1 << 17
+    evidence: int = 16
+    newest: int = 20
+    newest_above: int = 200
+    recent: int = 1_000
+    asks: int = 24
+    unwanted: int = 512
+    greeting: float = 10.0
+    silence: float = 30.0
+    settle: float = 1.0
+    patience: float = PATIENCE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a node cares about.
+
+    Attributes:
+        device: Its own key.
+        person: Its person's.
+        followed: Persons it follows.
+        near: Persons whom those follow.
+        blocked: Persons it neither wants nor passes on.
+        named: Logs it wants whoever wrote them.
+        groups: Closed groups it belongs to, by their log number; their ids are secret.
+        members: Devices known to belong to a closed group, by its id.
+        headers_only: Logs of which no bodies are wanted.
+        public: Whether it wants what strangers wrote, while there is room.
+        live: Whether it stays in a meeting once all is equal.
+        limits: How much of all this.
+    """
+
+    device: bytes
+    person: bytes
+    followed: frozenset[bytes] = frozenset()
+    near: frozenset[bytes] = frozenset()
+    blocked: frozenset[bytes] = frozenset()
+    named: frozenset[LogKey] = frozenset()
+    groups: Mapping[int, bytes] = field(default_factory=dict)
+    members: Mapping[bytes, frozenset[bytes]] = field(default_factory=dict)
+    headers_only: frozenset[LogKey] = frozenset()
+    public: bool = True
+    live: bool = False
+    limits: Limits = Limits()
+
+    def rank(self, key: LogKey, person: bytes | None) -> int | None:
+        """Return the class in which a log is wanted, None if it is not.
+
+        Args:
+            key: The log.
+            person: Whose device its author is, None while nobody knows.
+        """
+        author, number = key
+        if author == self.device or person == self.person:
+            return CIRCLE_CLASS
+        if person in self.blocked or author in self.blocked:
+            return None
+        if number in self.groups or (key in self.named and number >= FIRST_GROUP_LOG):
+            return GROUP_CLASS
+        if person in self.followed or key in self.named:
+            return CIRCLE_CLASS
+        if person in self.near:
+            return WIDER_CLASS
+        return REST_CLASS if self.public else None
+
+    def scope(self, key: LogKey, person: bytes | None) -> bytes | None:
+        """Return where a log is offered: ``PUBLIC``, a closed group's id, or None for nowhere."""
+        if person in self.blocked or key[0] in self.blocked:
+            return None
+        return self.groups.get(key[1], PUBLIC)
+
+    def shares(self, scope: bytes | None, peer: Peer | None) -> bool:
+        """Say whether what is in ``scope`` may be offered to ``peer``, who did not name it."""
+        if scope is None or scope == PUBLIC:
+            return scope is not None
+        return peer is not None and peer.device in self.members.get(scope, ())
+
+    def may_matter(self, person: bytes) -> bool:
+        """Say whether it makes a difference that somebody is ``person``; else nobody checks."""
+        return (
+            person == self.person
+            or person in self.followed
+            or person in self.near
+            or person in self.blocked
+        )

@@ -1,0 +1,316 @@
+"""One half of a meeting: what the peer told, and what is asked of it because of that.
+
+Every log that was mentioned is looked at again whenever something changes, until it stands here as
+it does there or nothing more can be done (``gossip.wanted``). At most one request is under way for
+each.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from gossip.comparison import Comparison
+from gossip.control import MAX_BODY_RANGES, Mode, Reason, Request, Want
+from gossip.effects import Bodiless, Spans
+from gossip.inbox import Inbox
+from gossip.policy import EVIDENCE_CLASS
+from gossip.reading import Reading
+from gossip.receiving import Receiving
+from gossip.talk import SilentError
+from gossip.told import Told
+from gossip.wanted import Ask, Compare, Get, Settle, Wanted, next_step
+from ledger.chain import Log
+from ledger.store.base import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gossip.control import Done, Entries, Ids
+    from gossip.effects import Answer
+    from gossip.talk import Talk
+    from gossip.wire import Bulk
+    from ledger.block import Block
+    from ledger.store.base import Absorbed, LogKey
+
+_CLAIMED: Final = frozenset({Mode.FROM, Mode.NEWEST, Mode.HEADERS, Mode.BODIES, Mode.BRANCHES})
+_REQUESTS: Final = 256
+"""In one WANT."""
+_LONG: Final = 4
+"""After so many times ``Limits.silence`` a request is given up, whatever else comes."""
+
+
+class Pulling:
+    """What the peer told, and what becomes of it.
+
+    Args:
+        talk: The session's surroundings.
+
+    Attributes:
+        told: The logs it mentioned.
+        inbox: What came of them.
+        reading: Its pages.
+    """
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self.told = Told(talk)
+        self.inbox = Inbox(talk, self._stored)
+        self.reading = Reading(talk, self.told)
+        self._receiving = Receiving(talk, self.told, self.inbox)
+        self._asked: dict[int, Wanted] = {}
+        self._retries: dict[int, Wanted] = {}
+        self._held_back: dict[bytes, list[Wanted]] = {}
+        self._after: dict[int, list[Wanted]] = {}
+        self._requests: list[Request] = []
+        self._heard = 0.0
+
+    def consider_all(self, logs: Iterable[Wanted]) -> None:
+        """Look at logs that were just mentioned."""
+        for wanted in logs:
+            self._consider(wanted)
+
+    def reconsider(self, keys: Iterable[LogKey]) -> None:
+        """Look again at logs that changed here."""
+        for key in keys:
+            wanted = self.told.by_key.get(key)
+            if wanted is not None:
+                self._consider(wanted)
+
+    def _consider(self, wanted: Wanted) -> None:
+        if wanted.is_settled or (wanted.ask is not None and not self._has_come(wanted)):
+            return
+        wanted.retry = None
+        self._retries.pop(wanted.index, None)
+        if wanted.asks >= self._talk.setting.policy.limits.asks:
+            self._settle(wanted, clean=False)
+        elif wanted.key is None:
+            self._get(wanted, Get(Mode.ENTRY), EVIDENCE_CLASS)
+        else:
+            self._consider_log(wanted, wanted.key)
+
+    def _consider_log(self, wanted: Wanted, key: LogKey) -> None:
+        setting, salt = self._talk.setting, self._talk.salt
+        rank = setting.policy.rank(key, setting.catalogue.person(key[0]))
+        if rank is None:
+            if self._awaits_device(key):
+                self._held_back.setdefault(key[0], []).append(wanted)
+            else:
+                self._settle(wanted, clean=True)
+            return
+        mine = setting.catalogue.standing(key)
+        check = salt.check(mine) if mine is not None else b""
+        evidence = salt.evidence(mine) if mine is not None else b""
+        if (check, evidence) == (wanted.mention.check, wanted.mention.evidence):
+            self._settle(wanted, clean=True)
+            return
+        if wanted.comparison is not None and self._compare(wanted, rank):
+            return
+        log = setting.catalogue.logs.get(key) or Log(*key)
+        match next_step(wanted, log, mine, evidence, setting.policy.limits):
+            case Settle(clean):
+                self._settle(wanted, clean=clean)
+            case Compare(ranges):
+                wanted.comparison = Comparison(list(ranges))
+                self._compare(wanted, rank)
+            case Get() as get:
+                self._get(wanted, get, rank)
+
+    def _awaits_device(self, key: LogKey) -> bool:
+        """Whether it may still turn out whose device it is, and that he matters."""
+        if key[1] == 0 or self._talk.setting.catalogue.person(key[0]) is not None:
+            return False
+        first = self.told.by_key.get((key[0], 0))
+        return first is not None and not first.is_settled
+
+    def _compare(self, wanted: Wanted, rank: int) -> bool:
+        """Go on with a comparison; say whether something is to come of it."""
+        comparison = wanted.comparison
+        if comparison is None or comparison.is_fetched:
+            return False
+        if comparison.found is not None:
+            comparison.is_fetched = True
+            seq = comparison.found
+            self._get(wanted, Get(Mode.FROM, (seq - 1, seq, b""), seq), rank)
+            return True
+        question = comparison.question()
+        if question is not None:
+            self._get(wanted, Get(Mode.IDS, question), rank)
+        return question is not None
+
+    def _has_come(self, wanted: Wanted) -> bool:
+        """Close a request that ends unsaid: its last block is held, or can never be."""
+        ask, key = wanted.ask, wanted.key
+        if ask is None or key is None or not ask.ends_unsaid:
+            return False
+        log = self._talk.setting.catalogue.logs.get(key)
+        if log is None:
+            return False
+        held = any(piece.low <= ask.target <= piece.high for piece in log.pieces)
+        if not held and (log.fork is None or log.fork > ask.target):
+            return False
+        self._close(wanted)
+        return True
+
+    def _close(self, wanted: Wanted) -> None:
+        wanted.ask = None
+        self._asked.pop(wanted.index, None)
+
+    def _get(self, wanted: Wanted, get: Get, rank: int) -> None:
+        talk, key, mode = self._talk, wanted.key, get.mode
+        if key is not None and mode in _CLAIMED:
+            wanted.retry = talk.setting.claims.take(key, talk.meeting, talk.now)
+            if wanted.retry is not None:
+                wanted.last = None
+                self._retries[wanted.index] = wanted
+                return
+        if mode is Mode.FROM and key in talk.setting.policy.headers_only:
+            mode = Mode.HEADERS
+        if not self._asked:
+            self._heard = talk.now
+        wanted.begin(Ask(mode, get.args, get.target, talk.now))
+        self._asked[wanted.index] = wanted
+        if mode is Mode.BODIES and key is not None:
+            talk.load(Bodiless(key, 256), lambda seqs: self._get_bodies(wanted, rank, seqs))
+        else:
+            rank = EVIDENCE_CLASS if mode is Mode.EVIDENCE else rank
+            self._requests.append(Request(wanted.index, rank, mode, get.args))
+
+    def _get_bodies(self, wanted: Wanted, rank: int, answer: Answer) -> None:
+        ranges: list[int] = []
+        for seq in cast("list[int]", answer):
+            if ranges and ranges[-1] == seq - 1:
+                ranges[-1] = seq
+            elif len(ranges) < 2 * MAX_BODY_RANGES:
+                ranges += (seq, seq)
+        if ranges:
+            wanted.bodiless = ranges[0]
+            self._requests.append(Request(wanted.index, rank, Mode.BODIES, tuple(ranges)))
+        else:
+            self._close(wanted)
+            self._consider(wanted)
+        self.pump()
+
+    def _settle(self, wanted: Wanted, *, clean: bool) -> None:
+        wanted.is_settled = True
+        self.reading.settle(wanted.index, clean=clean)
+        key = wanted.key
+        if key is not None:
+            self._talk.setting.claims.drop(key, self._talk.meeting)
+            if key[1] == 0:
+                self.consider_all(self._held_back.pop(key[0], ()))
+
+    # --- answers ---
+
+    def _answered(self, index: int, mode: Mode) -> Wanted | None:
+        """Return the log of an answer, None if nothing of the sort is under way (any more)."""
+        wanted = self.told.at(index)
+        if wanted.ask is None or wanted.ask.mode is not mode:
+            return None
+        self._heard = self._talk.now
+        return wanted
+
+    def entries(self, message: Entries) -> None:
+        """Take what was asked about logs as a whole."""
+        for row in message.rows:
+            wanted = self._answered(row.index, Mode.ENTRY)
+            if wanted is None:
+                continue
+            self.told.name(wanted, (row.entry.author, row.entry.log))
+            wanted.entry = row
+            self._close(wanted)
+            self._consider(wanted)
+
+    def ids(self, message: Ids) -> None:
+        """Take ids, to be compared with those held here."""
+        wanted = self._answered(message.index, Mode.IDS)
+        if wanted is None:
+            return
+        if wanted.comparison is None or wanted.key is None:  # mentioned anew meanwhile
+            self._close(wanted)
+            self._consider(wanted)
+            return
+        spans = tuple(Span(wanted.key, seq, seq) for seq in wanted.comparison.seqs())
+        self._talk.load(Spans(spans), lambda found: self._compared(wanted, message, found))
+
+    def _compared(self, wanted: Wanted, message: Ids, answer: Answer) -> None:
+        rows = cast("list[list[Block]]", answer)
+        mine = [blocks[0].id if blocks else None for blocks in rows]
+        self._close(wanted)
+        if wanted.comparison is not None and not wanted.comparison.answer(message, mine):
+            wanted.comparison.is_fetched = True
+        self._consider(wanted)
+        self.pump()
+
+    def done(self, message: Done) -> None:
+        """Take ends of requests; what came before them is stored first."""
+        for row in message.rows:
+            wanted = self._answered(row.index, row.mode)
+            if wanted is None:
+                continue
+            if row.reason is Reason.DIFFERS:
+                wanted.differs = True
+            elif row.reason is not Reason.ALL:
+                wanted.ended = row.reason
+            if self.inbox.is_empty:
+                self._close(wanted)
+                self._consider(wanted)
+            else:
+                self._after.setdefault(self.inbox.last, []).append(wanted)
+
+    def receive(self, message: Bulk, size: int) -> None:
+        """Take blocks or evidence in a message of ``size`` bytes."""
+        self.inbox.arrive(size)
+        if self._receiving.receive(message):
+            self._heard = self._talk.now
+            self._talk.setting.claims.progress(self._talk.meeting, self._talk.now)
+        if self.inbox.is_half_full:
+            self.inbox.flush()
+
+    def _stored(self, absorbed: Absorbed) -> None:
+        self._talk.counts.new += absorbed.new
+        for wanted in self._after.pop(self.inbox.stored, ()):
+            self._close(wanted)
+            self._consider(wanted)
+        self.reconsider([*absorbed.logs, *((device, 0) for device in absorbed.revoked)])
+        self.pump()
+
+    def pump(self) -> None:
+        """Send what is to be asked and acknowledged."""
+        while self._requests:
+            some, self._requests = self._requests[:_REQUESTS], self._requests[_REQUESTS:]
+            self._talk.send(Want(some))
+        self.reading.acknowledge()
+
+    # --- time ---
+
+    def tick(self) -> None:
+        """Try again what others were fetching; give up what does not come.
+
+        Raises:
+            SilentError: The peer answers nothing.
+        """
+        now, silence = self._talk.now, self._talk.setting.policy.limits.silence
+        for wanted in [w for w in self._retries.values() if (w.retry or 0.0) <= now]:
+            self._consider(wanted)
+        for wanted in [w for w in self._asked.values() if w.ask and self._is_late(w.ask)]:
+            self._close(wanted)
+            self._settle(wanted, clean=False)
+        if self._asked and self.inbox.is_empty and now - self._heard >= silence:
+            raise SilentError
+        self.pump()
+
+    def _is_late(self, ask: Ask) -> bool:
+        return self._talk.now - ask.since >= _LONG * self._talk.setting.policy.limits.silence
+
+    @property
+    def next_tick(self) -> float | None:
+        """When ``tick`` is due."""
+        due = [wanted.retry for wanted in self._retries.values() if wanted.retry is not None]
+        if self._asked:
+            due.append(max(self._heard, self._talk.now) + self._talk.setting.policy.limits.silence)
+        return min(due, default=None)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that was told is settled and stored."""
+        return self.reading.is_done and self.inbox.is_empty

@@ -1,0 +1,358 @@
+"""One meeting with one peer, as a state machine that does no I/O.
+
+The owner feeds in what happened (``start``, ``receive``, ``drained``, ``sent``, ``loaded``,
+``kept``, ``changed``, ``tick``, ``stop``) and carries out the effects each call returns. ``now``
+is seconds on any monotonic clock. What a peer sends never raises; it may end the meeting.
+
+``TRANSITIONS`` are the states a meeting goes through (docs/protocol.md has them as a picture):
+
+    IDLE        not started
+    GREETING    HELLO is sent, the peer's has not come
+    SYNCING     both tell, ask and send
+    LIVE        all that was told is settled; news are told as they come
+    PARTING     BYE is sent; what the peer still asks for is sent
+    CLOSED      over
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from gossip import control
+from gossip.control import STAYS, VERSION, Bye, Greeting, Hello
+from gossip.describing import Describing
+from gossip.effects import Effect, End, Finish
+from gossip.pulling import Pulling
+from gossip.serving import Serving
+from gossip.talk import Counts, ProtocolError, Setting, SilentError, Talk
+from gossip.wire import Bodies, Data, Proofs, Statements, Unknown, decode_message
+from ledger.errors import InvalidError
+from ledger.store.base import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gossip.effects import Answer
+    from gossip.wire import Message
+    from ledger.store.base import Absorbed, LogKey
+
+
+class State(Enum):
+    """Where a meeting is."""
+
+    IDLE = "not started"
+    GREETING = "waiting for HELLO"
+    SYNCING = "telling, asking, sending"
+    LIVE = "equal, and telling news"
+    PARTING = "BYE is sent"
+    CLOSED = "over"
+
+
+TRANSITIONS: Final = frozenset(
+    {
+        (State.IDLE, State.GREETING),
+        (State.GREETING, State.SYNCING),
+        (State.SYNCING, State.LIVE),
+        (State.LIVE, State.SYNCING),
+        (State.SYNCING, State.PARTING),
+        (State.IDLE, State.CLOSED),
+        (State.GREETING, State.CLOSED),
+        (State.SYNCING, State.CLOSED),
+        (State.LIVE, State.CLOSED),
+        (State.PARTING, State.CLOSED),
+    }
+)
+
+
+def seen_note(device: bytes) -> str:
+    """Return the name of the note that says what was processed of a device's store."""
+    return f"seen/{device.hex()}"
+
+
+def told_note(device: bytes) -> str:
+    """Return the name of the note that says what a device processed of this store."""
+    return f"told/{device.hex()}"
+
+
+class Session:
+    """One meeting.
+
+    Args:
+        setting: Where it takes place.
+
+    Attributes:
+        state: Where it is.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.state = State.IDLE
+        self._setting = setting
+        self._talk = Talk(setting, setting.claims.enter())
+        self._pulling = Pulling(self._talk)
+        self._describing = Describing(self._talk, self._pulling.told.knows)
+        self._serving = Serving(self._talk, self._describing.mentioned)
+        self._began = 0.0
+        self._stays = False
+        self._is_through = False
+        self._is_saving = False
+        self._unsaved_since: float | None = None
+        self._has_left = False
+
+    @property
+    def counts(self) -> Counts:
+        """What it came to so far."""
+        return self._talk.counts
+
+    # --- inputs ---
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin: send HELLO."""
+        return self._handle(now, self._greet)
+
+    def receive(self, frame: bytes, now: float) -> list[Effect]:
+        """Take one frame from the peer."""
+        counts = self._talk.counts
+        counts.frames_in += 1
+        counts.bytes_in += len(frame)
+        return self._handle(now, lambda: self._read(frame))
+
+    def drained(self, now: float) -> list[Effect]:
+        """Take note that no frame is waiting to be received: a moment to store what came."""
+        return self._handle(now, self._pulling.inbox.flush)
+
+    def sent(self, now: float) -> list[Effect]:
+        """Take note that the link has taken a frame of bulk."""
+        return self._handle(now, self._serving.sent)
+
+    def loaded(self, ticket: int, answer: Answer, now: float) -> list[Effect]:
+        """Take the answer to a ``Load``."""
+        return self._handle(now, lambda: self._talk.loaded(ticket, answer))
+
+    def kept(self, ticket: int, absorbed: Absorbed, now: float) -> list[Effect]:
+        """Take the outcome of a ``Keep``; the catalogue knows of it already."""
+        return self._handle(now, lambda: self._talk.kept(ticket, absorbed))
+
+    def changed(self, logs: Mapping[LogKey, bool], now: float) -> list[Effect]:
+        """Take note of logs that stand differently now, through whatever, this meeting included.
+
+        Args:
+            logs: As ``Catalogue.learn`` returns them.
+            now: The moment.
+        """
+        return self._handle(now, lambda: self._notice(logs))
+
+    def tick(self, now: float) -> list[Effect]:
+        """Do what is due; see ``next_tick``."""
+        return self._handle(now, self._tick)
+
+    def stop(self, now: float, end: End = End.STOPPED) -> list[Effect]:
+        """End it; what came is still stored.
+
+        Args:
+            now: The moment.
+            end: Why: this side wants to, or the link is gone.
+        """
+        if self.state is State.CLOSED:
+            return []
+        self._talk.now = now
+        self._finish(end)
+        return self._talk.take_effects()
+
+    def next_tick(self) -> float | None:
+        """Return when ``tick`` is due, None while nothing is."""
+        limits = self._setting.policy.limits
+        match self.state:
+            case State.IDLE | State.CLOSED:
+                return None
+            case State.GREETING:
+                return self._began + limits.greeting
+            case _:
+                pass
+        starved = self._serving.starved_since
+        due = [
+            self._pulling.next_tick,
+            self._describing.cover_due,
+            None if starved is None else starved + limits.silence,
+            None if self._unsaved_since is None else self._unsaved_since + limits.settle,
+            None if self.state is not State.PARTING else self._began + limits.silence,
+        ]
+        return min((at for at in due if at is not None), default=None)
+
+    # --- the machine ---
+
+    def _handle(self, now: float, step: Callable[[], None]) -> list[Effect]:
+        if self.state is State.CLOSED:
+            return []
+        self._talk.now = now
+        try:
+            step()
+            self._advance()
+        except (ProtocolError, InvalidError) as exc:
+            self._finish(End.HOSTILE, str(exc))
+        except SilentError:
+            self._finish(End.SILENT)
+        return self._talk.take_effects()
+
+    def _enter(self, state: State) -> None:
+        if (self.state, state) not in TRANSITIONS:
+            raise RuntimeError(f"from {self.state.name} to {state.name}")
+        self.state = state
+        self._began = self._talk.now
+
+    def _greet(self) -> None:
+        setting, limits = self._setting, self._setting.policy.limits
+        self._enter(State.GREETING)
+        told = None
+        if setting.peer is not None:
+            told = Greeting(setting.catalogue.run, setting.catalogue.lsn, setting.seen)
+        self._talk.send(
+            Hello(
+                (VERSION,),
+                STAYS if setting.policy.live else 0,
+                limits.frame,
+                self._pulling.inbox.granted,
+                limits.receive,
+                told,
+            )
+        )
+
+    def _read(self, frame: bytes) -> None:
+        message = decode_message(frame)
+        if isinstance(message, Hello) or self.state is State.GREETING:
+            self._hello(message)
+        else:
+            self._dispatch(message, len(frame))
+
+    def _hello(self, message: Message) -> None:
+        if not isinstance(message, Hello) or self.state is not State.GREETING:
+            raise ProtocolError("HELLO comes first, and once")
+        if VERSION not in message.versions:
+            self._finish(End.VERSION)
+            return
+        self._enter(State.SYNCING)
+        policy, is_contact = self._setting.policy, self._setting.peer is not None
+        self._stays = policy.live and bool(message.features & STAYS)
+        self._talk.frame = min(message.frame_limit, policy.limits.frame)
+        told = message.contact if is_contact else None
+        self._serving.begin(message.window, message.budget)
+        self._pulling.reading.begin(told)
+        self._describing.begin(told.seen if told is not None else None, is_contact=is_contact)
+
+    def _dispatch(self, message: Message, size: int) -> None:  # noqa: C901, PLR0912  one a message
+        pulling, describing = self._pulling, self._describing
+        match message:
+            case control.New():
+                pulling.consider_all(pulling.reading.new(message))
+            case control.Vector():
+                pulling.consider_all(pulling.reading.vector(message))
+            case control.Announce():
+                pulling.consider_all(pulling.reading.announce(message))
+            case control.Root():
+                differing = describing.root(message)
+                if message.tells:
+                    pulling.reading.expect(differing, describing.scopes.awaited)
+            case control.Buckets():
+                describing.buckets(message)
+            case control.Want():
+                self._serving.want(message)
+            case control.Credit():
+                self._serving.credit(message)
+            case control.Ack():
+                describing.ack(message)
+            case control.Entries():
+                pulling.entries(message)
+            case control.Ids():
+                pulling.ids(message)
+            case control.Done():
+                pulling.done(message)
+            case control.Bye():
+                self._has_left = True
+            case Data() | Bodies() | Statements() | Proofs():
+                pulling.receive(message, size)
+            case Hello() | Unknown():
+                pass
+        pulling.pump()
+
+    def _notice(self, logs: Mapping[LogKey, bool]) -> None:
+        if self.state in (State.SYNCING, State.LIVE):
+            self._describing.changed(logs)
+            self._pulling.reconsider(logs)
+            self._pulling.pump()
+            self._describing.pump()
+
+    def _tick(self) -> None:
+        now, limits = self._talk.now, self._setting.policy.limits
+        if self.state is State.GREETING:
+            if now - self._began >= limits.greeting:
+                raise SilentError
+            return
+        starved = self._serving.starved_since
+        if starved is not None and now - starved >= limits.silence:
+            raise SilentError
+        if self.state is State.PARTING and now - self._began >= limits.silence:
+            raise SilentError
+        if (due := self._describing.cover_due) is not None and now >= due:
+            self._describing.cover()
+        if self._unsaved_since is not None and now >= self._unsaved_since + limits.settle:
+            self._save()
+        self._pulling.tick()
+
+    def _advance(self) -> None:
+        """Go to the state that what is known asks for."""
+        if self.state in (State.IDLE, State.GREETING, State.CLOSED):
+            return
+        if self._pulling.reading.processed.is_changed and self._unsaved_since is None:
+            self._unsaved_since = self._talk.now
+        is_equal = (
+            self._pulling.is_done and self._describing.is_told and self._serving.is_idle
+        ) or (self._serving.is_spent and self._serving.is_idle and self._pulling.is_done)
+        if self._stays:
+            wanted = State.LIVE if is_equal else State.SYNCING
+            if self.state is not wanted and self.state is not State.PARTING:
+                self._enter(wanted)
+        elif is_equal and self.state is State.SYNCING:
+            self._part()
+        if self._has_left and (self.state is State.PARTING or self._stays):
+            self._finish(End.SPENT if self._serving.is_spent else End.DONE)
+
+    def _part(self) -> None:
+        """Say what is left to say, one thing after the other, and then BYE."""
+        if self._describing.cover_due is not None:
+            self._describing.cover()
+        elif self._unsaved_since is not None:
+            self._save()
+        elif not self._is_saving:
+            self._enter(State.PARTING)
+            self._talk.send(Bye())
+
+    def _save(self) -> None:
+        """Keep what is processed so that it survives a power cut, then tell the peer."""
+        peer, processed = self._setting.peer, self._pulling.reading.processed
+        self._unsaved_since = None
+        if self._is_saving or peer is None or processed.seen is None:
+            return
+        processed.is_changed = False
+        self._is_saving = True
+        batch = Batch(notes={seen_note(peer.device): processed.seen.encode()})
+        self._talk.keep(batch, self._saved, durable=True)
+
+    def _saved(self, _: Absorbed) -> None:
+        self._is_saving = False
+        self._pulling.reading.acknowledge_seen()
+
+    def _finish(self, end: End, detail: str = "") -> None:
+        """Store what came and what is known of the peer, and close."""
+        self._pulling.inbox.flush_now()
+        peer = self._setting.peer
+        notes: dict[str, bytes | None] = {}
+        if peer is not None and (told := self._describing.told) is not None:
+            notes[told_note(peer.device)] = told.encode()
+        if peer is not None and self._pulling.reading.processed.is_changed:
+            seen = self._pulling.reading.processed.seen
+            notes |= {} if seen is None else {seen_note(peer.device): seen.encode()}
+        if notes:
+            self._talk.keep(Batch(notes=notes), lambda _: None)
+        self._setting.claims.leave(self._talk.meeting)
+        self._enter(State.CLOSED)
+        self._talk.end(Finish(end, detail))

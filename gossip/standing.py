@@ -1,0 +1,156 @@
+"""How a log stands at a node, as one hash that two nodes can compare.
+
+Two nodes hold the same of a log exactly if its hashes are equal: they run over the frontier entry,
+the last id of every piece, the branches of a fork, and over what convicts or revokes the author.
+In a meeting only a few bytes travel, keyed with what the two sides share of that session, so that
+nobody can make two different states that look alike (docs/protocol.md, standing).
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from gossip.control import BUCKET_BYTES, CHECK_BYTES, ID_BYTES, ROOT_BYTES, SCOPE_BYTES, SHORT_BYTES
+from gossip.frontier import FrontierEntry, entry_of
+from ledger.codec import context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ledger.block import Block
+    from ledger.chain import Log
+    from ledger.fork import ForkProof
+    from ledger.statement import Revocation
+    from ledger.store.base import LogKey
+
+_STANDING: Final = context("standing")
+_EVIDENCE: Final = context("evidence")
+_BRANCHES: Final = context("branches")
+_LOG: Final = context("log")
+
+
+class Standing(NamedTuple):
+    """How a log stands.
+
+    Attributes:
+        entry: Its frontier entry.
+        plain: Whether it is joined from 1 to ``entry.seq``, whole, and nothing else is to say.
+        held: Hash over what is held of it, 32 bytes.
+        evidence: Hash over the author's statements (of log 0) and the log's verdict, or none.
+        branches: ``ID_BYTES`` of a hash over the branches, or none.
+    """
+
+    entry: FrontierEntry
+    plain: bool
+    held: bytes
+    evidence: bytes
+    branches: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """All of it in 32 bytes."""
+        return sha256(self.held + self.evidence).digest()
+
+
+def standing_of(
+    log: Log,
+    missing: int | None,
+    proof: ForkProof | None,
+    branches: bytes,
+    statements: Sequence[Revocation],
+) -> Standing:
+    """Return how ``log`` stands.
+
+    Of a proof only s counts: another one with the same s convicts just as well, and whoever
+    forks his log could make ever new ones.
+
+    Args:
+        log: What is held.
+        missing: Lowest seq whose body is wanted and not held.
+        proof: The proof kept of it, if it is forked.
+        branches: ``branches_digest`` of what is kept from the fork on.
+        statements: About the log's author, if it is log 0, by person.
+    """
+    entry = entry_of(log, proof, missing)
+    tips = b"".join(piece.tip for piece in log.pieces)
+    shown = entry if proof is None else entry._replace(ids=())
+    held = sha256(_STANDING + shown.encode() + tips + branches).digest()
+    plain = proof is None and not entry.ranges and missing is None
+    return Standing(entry, plain, held, _evidence(proof, statements), branches)
+
+
+def _evidence(proof: ForkProof | None, statements: Sequence[Revocation]) -> bytes:
+    if proof is None and not statements:
+        return b""
+    digest = sha256(_EVIDENCE)
+    if proof is not None:
+        digest.update(proof.seq.to_bytes(8, "big"))
+    for statement in statements:
+        digest.update(sha256(statement.raw + statement.signature).digest())
+    return digest.digest()
+
+
+def branches_digest(branches: Sequence[Block]) -> bytes:
+    """Return ``ID_BYTES`` of a hash over what can be passed on of ``branches``; none of none.
+
+    What follows a branch's last signature cannot be, and does not count.
+    """
+    vouched: set[bytes] = set()
+    parents = {block.id: block.header.previous for block in branches}
+    for block in branches:
+        ident = block.id if block.signature else None
+        while ident in parents and ident not in vouched:
+            vouched.add(ident)
+            ident = parents[ident]
+    if not vouched:
+        return b""
+    return sha256(_BRANCHES + b"".join(sorted(vouched))).digest()[:ID_BYTES]
+
+
+def place_of(key: LogKey) -> bytes:
+    """Return the hash that says which bucket a log is in: that of its first byte."""
+    return sha256(_LOG + key[0] + key[1].to_bytes(4, "big")).digest()
+
+
+class Salt:
+    """Keyed hashes of one session.
+
+    Args:
+        binding: What both sides know of this session and nobody else chose: 32 bytes.
+    """
+
+    def __init__(self, binding: bytes) -> None:
+        self._key = hmac.new(binding, digestmod=sha256)
+
+    def _hash(self, what: bytes, size: int) -> bytes:
+        keyed = self._key.copy()
+        keyed.update(what)
+        return keyed.digest()[:size]
+
+    def short(self, key: LogKey, bucket: int) -> bytes:
+        """Return what names a log in this session: its bucket, then 7 keyed bytes."""
+        named = b"l" + key[0] + key[1].to_bytes(4, "big")
+        return bytes((bucket,)) + self._hash(named, SHORT_BYTES - 1)
+
+    def check(self, standing: Standing) -> bytes:
+        """Return what is compared of what is held."""
+        return self._hash(b"s" + standing.held, CHECK_BYTES)
+
+    def evidence(self, standing: Standing) -> bytes:
+        """Return what is compared of the evidence; nothing of none."""
+        return self._hash(b"e" + standing.evidence, CHECK_BYTES) if standing.evidence else b""
+
+    def root(self, digest: bytes) -> bytes:
+        """Return what is compared of a scope."""
+        return self._hash(b"r" + digest, ROOT_BYTES)
+
+    def bucket(self, digest: bytes) -> bytes:
+        """Return what is compared of a bucket that is not empty; never zeros."""
+        shown = self._hash(b"b" + digest, BUCKET_BYTES)
+        return shown if any(shown) else b"\x00\x00\x00\x01"
+
+    def scope(self, group: bytes) -> bytes:
+        """Return what names a closed group in this session."""
+        return self._hash(b"g" + group, SCOPE_BYTES)

@@ -1,0 +1,235 @@
+"""One log the peer mentioned, and what to ask of it next: a pure function of what is known.
+
+Whatever is asked, a mention is asked about a bounded number of times, and a step that brought
+nothing is not repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from gossip.control import ID_BYTES, Mode
+from ledger.chain import MAX_DETACHED
+
+if TYPE_CHECKING:
+    from gossip.comparison import Comparison
+    from gossip.control import EntryRow, Mention, Reason
+    from gossip.policy import Limits
+    from gossip.standing import Standing
+    from ledger.chain import Log
+    from ledger.store.base import LogKey
+
+_TAILS: Final = (Mode.FROM, Mode.HEADERS)
+Range: TypeAlias = "tuple[int, int]"
+
+
+class Ask(NamedTuple):
+    """A request that is under way.
+
+    Attributes:
+        mode: What of the log.
+        args: As in ``control.Request``.
+        target: Seq up to which blocks are to come.
+        since: When it was sent, seconds.
+    """
+
+    mode: Mode
+    args: tuple[int | bytes, ...]
+    target: int
+    since: float
+
+    @property
+    def ends_unsaid(self) -> bool:
+        """Whether its last block says that it is done."""
+        return self.mode is Mode.NEWEST or (self.mode in _TAILS and not self.args[1])
+
+
+@dataclass(slots=True)
+class Wanted:
+    """A log the peer mentioned.
+
+    Attributes:
+        index: Its index among the peer's mentions.
+        mention: How it stands there, as last told.
+        key: Which log; None while only a short name is known.
+        entry: All about it, once asked for.
+        ask: What is under way.
+        comparison: A search for the first block that differs.
+        tried: What was asked since the last mention.
+        asks: How often.
+        last: The gap asked for last; if it is still there, asking again brings nothing.
+        is_settled: Nothing more is to be done until it is mentioned again.
+        retry: When to try again, because another meeting is fetching it.
+        ever: What was asked in this meeting, so that it may come.
+        differs: Whether the peer said that its blocks are others.
+        bodiless: Lowest seq without body when bodies were asked for; asked again only beyond it.
+        ended: Why the peer ended the last request early, if not because that is all.
+    """
+
+    index: int
+    mention: Mention
+    key: LogKey | None
+    entry: EntryRow | None = None
+    ask: Ask | None = None
+    comparison: Comparison | None = None
+    tried: set[Mode] = field(default_factory=set)
+    asks: int = 0
+    last: Range | None = None
+    is_settled: bool = False
+    retry: float | None = None
+    ever: set[Mode] = field(default_factory=set)
+    differs: bool = False
+    bodiless: int = 0
+    ended: Reason | None = None
+
+    def begin(self, ask: Ask) -> None:
+        """Note a request."""
+        self.ask = ask
+        self.asks += 1
+        self.tried.add(ask.mode)
+        self.ever.add(ask.mode)
+
+    def renew(self, mention: Mention) -> None:
+        """Take a newer mention; what is under way goes on."""
+        self.mention = mention
+        self.entry = self.comparison = self.last = self.retry = self.ended = None
+        self.tried = set()
+        self.asks = self.bodiless = 0
+        self.differs = False
+        self.is_settled = False
+
+
+class Settle(NamedTuple):
+    """Nothing more is to be had of this log now."""
+
+    clean: bool = True
+
+
+class Get(NamedTuple):
+    """Ask the peer for something."""
+
+    mode: Mode
+    args: tuple[int | bytes, ...] = ()
+    target: int = 0
+
+
+class Compare(NamedTuple):
+    """Find out whether the blocks that both hold differ somewhere in these ranges."""
+
+    ranges: tuple[Range, ...]
+
+
+Step: TypeAlias = Settle | Get | Compare
+_CLEAN: Final = Settle()
+FAILED: Final = Settle(clean=False)
+
+
+def next_step(  # noqa: PLR0911  one line for each thing that may be lacking
+    wanted: Wanted, log: Log, mine: Standing | None, evidence: bytes, limits: Limits
+) -> Step:
+    """Say what to do about a log that does not stand here as it does at the peer.
+
+    Args:
+        wanted: What is known of it; its key is.
+        log: What is held of it, maybe nothing.
+        mine: How it stands here; None if nothing is held.
+        evidence: What this side would say of its evidence.
+        limits: Of a meeting.
+    """
+    mention, entry = wanted.mention, wanted.entry
+    if mention.evidence not in (b"", evidence) and Mode.EVIDENCE not in wanted.tried:
+        return Get(Mode.EVIDENCE)
+    if not mention.plain and entry is None:
+        return FAILED if Mode.ENTRY in wanted.tried else Get(Mode.ENTRY)
+    if entry is not None and _lacks_branch(entry, mine) and Mode.BRANCHES not in wanted.tried:
+        return Get(Mode.BRANCHES) if log.fork == entry.entry.seq else FAILED
+    theirs = _theirs(wanted)
+    gaps = missing_ranges(log, theirs)
+    if gaps and not wanted.differs:
+        return _fetch(wanted, log, gaps, limits)
+    if _lacks_body(wanted, mine):
+        return Get(Mode.BODIES)
+    shared = common_ranges(log, theirs)
+    is_behind = mention.plain and mention.seq < log.head and not wanted.differs
+    if shared and wanted.comparison is None and not is_behind:
+        return Compare(shared)
+    return _after(wanted, log)
+
+
+def _after(wanted: Wanted, log: Log) -> Settle:
+    """Everything was tried; say whether a difference that was found is explained by a fork."""
+    found = wanted.comparison.found if wanted.comparison is not None else None
+    if (found or wanted.differs) and (log.fork is None or log.fork > (found or log.fork)):
+        return FAILED
+    return FAILED if wanted.ended is not None else _CLEAN
+
+
+def _theirs(wanted: Wanted) -> tuple[Range, ...]:
+    """Return what the peer says it holds."""
+    if wanted.entry is None:
+        return ((1, wanted.mention.seq),) if wanted.mention.seq else ()
+    entry = wanted.entry.entry
+    joined = ((1, entry.seq),) if len(entry.ids) == 1 else ()
+    return joined + entry.ranges
+
+
+def missing_ranges(log: Log, theirs: tuple[Range, ...]) -> list[Range]:
+    """Return what of ``theirs`` is not held and could be, ascending."""
+    gaps: list[Range] = []
+    for low, high in theirs:
+        start = low
+        end = high if log.fork is None else min(high, log.fork - 1)
+        for piece in log.pieces:
+            if piece.high < start or piece.low > end:
+                continue
+            if start < piece.low:
+                gaps.append((start, piece.low - 1))
+            start = piece.high + 1
+        if start <= end:
+            gaps.append((start, end))
+    return gaps
+
+
+def common_ranges(log: Log, theirs: tuple[Range, ...]) -> tuple[Range, ...]:
+    """Return what both hold, by seq, ascending."""
+    both = [
+        (max(piece.low, low), min(piece.high, high)) for piece in log.pieces for low, high in theirs
+    ]
+    return tuple(sorted((low, high) for low, high in both if low <= high))
+
+
+def _fetch(wanted: Wanted, log: Log, gaps: list[Range], limits: Limits) -> Step:
+    """Ask for the newest blocks first where many are missing, then for gap after gap."""
+    if wanted.ended is not None:
+        return FAILED
+    number, seq = log.number, wanted.mention.seq
+    lacking = sum(high - low + 1 for low, high in gaps)
+    if (
+        lacking > limits.newest_above
+        and wanted.mention.plain
+        and number != 0
+        and Mode.NEWEST not in wanted.tried
+        and len(log.detached) < MAX_DETACHED
+        and gaps[-1][1] == seq
+    ):
+        return Get(Mode.NEWEST, (limits.newest,), seq)
+    low, high = gaps[0]
+    if (low, high) == wanted.last:
+        return FAILED
+    wanted.last = (low, high)
+    ident = next((piece.tip[:ID_BYTES] for piece in log.pieces if piece.high == low - 1), b"")
+    until = 0 if high == seq and wanted.mention.plain else high
+    return Get(Mode.FROM, (low - 1, until, ident), high)
+
+
+def _lacks_body(wanted: Wanted, mine: Standing | None) -> bool:
+    lowest = mine.entry.missing if mine is not None else None
+    if lowest is None or lowest <= wanted.bodiless or wanted.ended is not None:
+        return False
+    theirs = wanted.entry.entry.missing if wanted.entry is not None else None
+    return theirs is None or theirs > lowest
+
+
+def _lacks_branch(entry: EntryRow, mine: Standing | None) -> bool:
+    return bool(entry.branches) and (mine is None or mine.branches != entry.branches)
