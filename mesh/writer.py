@@ -25,7 +25,7 @@ from ledger.run import Run
 from ledger.store.base import ROLLED_BACK, Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ledger.chain import Log
     from ledger.keys import SigningKey
@@ -123,16 +123,27 @@ def runs_of(blocks: Iterable[Block]) -> list[Run]:
 class Writer:
     """The only one that writes a device's logs.
 
+    Attributes:
+        heard: As given; may be set later, while nothing is being written.
+
     Args:
         store: Where they are kept.
         heads: Where they end in it.
         now: Gives ms since 1970.
+        heard: Called with the outcome of every batch, one after the other in their order.
     """
 
-    def __init__(self, store: Store, heads: Heads, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        heads: Heads,
+        now: Callable[[], int],
+        heard: Callable[[Absorbed], Awaitable[None]] | None = None,
+    ) -> None:
         self._store = store
         self._heads = heads
         self._now = now
+        self.heard = heard
         self._alone = asyncio.Lock()
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
@@ -160,7 +171,13 @@ class Writer:
         it would be a fork.
         """
         async with self._alone:
-            return await self._store.absorb(batch, seen=seen, durable=durable)
+            outcome = await self._store.absorb(batch, seen=seen, durable=durable)
+            await self._tell(outcome)
+            return outcome
+
+    async def _tell(self, outcome: Absorbed) -> None:
+        if self.heard is not None:
+            await self.heard(outcome)
 
     async def close(self) -> None:
         """Finish what is being written."""
@@ -197,6 +214,7 @@ class Writer:
             await self._store.set_note(ROLLED_BACK, b"\x01")
             raise StoreError("the store holds other blocks of this device; run `passalong check`")
         self._heads = heads
+        await self._tell(outcome)
         for block, future in written:
             if not future.done():
                 future.set_result(block)

@@ -1,0 +1,257 @@
+"""Drives one session over one link and one store, in asyncio.
+
+Four tasks: one reads the link, one writes to it, one works on the store, one watches the time.
+They only feed the session and carry out what it asks for. Whatever ends a meeting, what has come
+is stored before this returns, and the link is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gossip.cursor import decode_seen
+from gossip.effects import Effect, End, Finish, Keep, Load, Send
+from gossip.session import Session, seen_note
+from gossip.talk import Setting
+from ledger.errors import InvalidError, StoreError
+from transports.base import LinkClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from gossip.cursor import Seen
+    from gossip.policy import Peer
+    from gossip.talk import Counts
+    from ledger.store.base import Absorbed, Batch, LogKey, Store
+    from mesh.holdings import Holdings
+    from transports.base import Link
+
+MAX_QUEUED: Final = 64
+"""Frames or store calls that may wait before no more is read from the link."""
+LINGER_S: Final = 5.0
+"""How long the last frames may take to leave."""
+
+
+class Keeper(Protocol):
+    """Who takes batches into the store and lets the holdings know: they themselves, or a writer."""
+
+    async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
+        """Take in a batch; see ``Store.absorb``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a meeting went.
+
+    Attributes:
+        end: Why it ended.
+        detail: What broke, if anything did.
+        counts: What it came to.
+        seconds: How long it took.
+    """
+
+    end: End
+    detail: str
+    counts: Counts
+    seconds: float
+
+
+async def read_seen(store: Store, peer: Peer) -> Seen | None:
+    """Return what was processed of a contact's store in earlier meetings."""
+    note = await store.note(seen_note(peer.device))
+    if note is None:
+        return None
+    try:
+        return decode_seen(note)
+    except InvalidError:
+        return None  # then all is compared again, and it is written anew
+
+
+class Meeting:
+    """One meeting over one link.
+
+    Args:
+        link: To the peer; closed at the end.
+        holdings: What this node holds.
+        keeper: Takes what comes.
+        clock: Gives ms since 1970, for display.
+        binding: 32 bytes that both sides know of this link's session.
+        peer: Whom the link authenticated, if anybody.
+        seen: As ``read_seen`` returns it.
+    """
+
+    def __init__(  # noqa: PLR0913  what a meeting needs of its surroundings
+        self,
+        link: Link,
+        holdings: Holdings,
+        keeper: Keeper,
+        *,
+        clock: Callable[[], int],
+        binding: bytes,
+        peer: Peer | None = None,
+        seen: Seen | None = None,
+    ) -> None:
+        catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
+        self.session = Session(Setting(catalogue, claims, policy, binding, peer, seen))
+        self._link = link
+        self._holdings = holdings
+        self._keeper = keeper
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._frames: deque[Send] = deque()
+        self._work: deque[Load | Keep] = deque()
+        self._finish: Finish | None = None
+        self._news = asyncio.Event()
+        self._broken: StoreError | None = None
+
+    async def hold(self) -> Outcome:
+        """Hold the meeting to its end.
+
+        Raises:
+            StoreError: The store failed; what was stored before stays.
+        """
+        began = self._loop.time()
+        forget = self._holdings.listen(self._changed)
+        try:
+            self._carry_out(self.session.start(began))
+            await self._run()
+        finally:
+            self._carry_out(self.session.stop(self._loop.time()))
+            forget()
+            try:
+                await self._store_rest()
+            finally:
+                await self._link.close()
+        if self._broken is not None:
+            raise self._broken
+        finish = self._finish or Finish(End.STOPPED)
+        seconds = self._loop.time() - began
+        return Outcome(finish.end, finish.detail, self.session.counts, seconds)
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(step()) for step in (self._read, self._watch)]
+            leaving = [group.create_task(step()) for step in (self._write, self._store)]
+            while self._finish is None:
+                await self._wait()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(leaving, timeout=LINGER_S)
+            for task in leaving:
+                task.cancel()
+
+    async def _wait(self) -> None:
+        """Wait until the session was fed something."""
+        await self._news.wait()
+
+    def _changed(self, logs: Mapping[LogKey, bool]) -> None:
+        self._carry_out(self.session.changed(logs, self._loop.time()))
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send():
+                    self._frames.append(effect)
+                case Load() | Keep():
+                    self._work.append(effect)
+                case Finish():
+                    self._finish = effect
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    # --- the link ---
+
+    async def _read(self) -> None:
+        with suppress(LinkClosedError):
+            while True:
+                frame = await self._link.receive()
+                self._carry_out(self.session.receive(frame, self._loop.time()))
+                if not self._link.waiting():
+                    self._carry_out(self.session.drained(self._loop.time()))
+                while max(len(self._frames), len(self._work)) > MAX_QUEUED:
+                    await self._wait()
+                await asyncio.sleep(0)  # frames that are there already must not hold up the rest
+        self._carry_out(self.session.stop(self._loop.time(), End.LOST))
+
+    async def _write(self) -> None:
+        with suppress(LinkClosedError):
+            while self._frames or self._finish is None:
+                if not self._frames:
+                    await self._wait()
+                    continue
+                send = self._frames.popleft()
+                await self._link.send(send.frame)
+                self._carry_out(self.session.sent(self._loop.time()) if send.bulk else ())
+            return
+        self._carry_out(self.session.stop(self._loop.time(), End.LOST))
+
+    # --- the store ---
+
+    async def _store(self) -> None:
+        while self._work or self._finish is None:
+            if self._work:
+                await self._step()
+            else:
+                await self._wait()
+
+    async def _store_rest(self) -> None:
+        """Store what the session still wanted kept when it ended; nobody needs what it reads."""
+        self._work = deque(work for work in self._work if isinstance(work, Keep))
+        while self._work and self._broken is None:
+            await self._step()
+
+    async def _step(self) -> None:
+        work = self._work[0]
+        try:
+            if isinstance(work, Load):
+                answer = await self._holdings.answer(work.query)
+                effects = self.session.loaded(work.ticket, answer, self._loop.time())
+            else:
+                absorbed = await self._keeper.absorb(
+                    work.batch, seen=self._clock(), durable=work.durable
+                )
+                effects = self.session.kept(work.ticket, absorbed, self._loop.time())
+        except StoreError as exc:
+            self._broken = exc
+            self._work.clear()
+            effects = self.session.stop(self._loop.time(), End.BROKEN)
+        else:
+            self._work.popleft()
+        self._carry_out(effects)
+
+    # --- time ---
+
+    async def _watch(self) -> None:
+        while self._finish is None:
+            now, due = self._loop.time(), self.session.next_tick()
+            if due is not None and due <= now:
+                self._carry_out(self.session.tick(now))
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if due is None else due - now):
+                    await self._wait()
+
+
+async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
+    link: Link,
+    holdings: Holdings,
+    store: Store,
+    keeper: Keeper,
+    *,
+    clock: Callable[[], int],
+    binding: bytes,
+    peer: Peer | None = None,
+) -> Outcome:
+    """Meet whoever is at the other end of ``link``; see ``Meeting``.
+
+    Raises:
+        StoreError: The store failed; what was stored before stays.
+    """
+    seen = None if peer is None else await read_seen(store, peer)
+    meeting = Meeting(link, holdings, keeper, clock=clock, binding=binding, peer=peer, seen=seen)
+    return await meeting.hold()
