@@ -53,6 +53,7 @@ from ledger.keys import KEY_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gossip.cursor import Seen
     from ledger.codec import Value
     from ledger.store.base import LogKey
 
@@ -103,7 +104,7 @@ def read_control(number: int, fields: Sequence[Value]) -> Control:  # noqa: C901
         case Number.CREDIT, [int(total)] if 0 <= total < MAX_COUNT:
             return Credit(total)
         case Number.ACK, [int(pages), seen] if 0 <= pages < MAX_COUNT:
-            return Ack(pages, None if seen is None else decode_seen(seen))
+            return Ack(pages, _seen(seen))
         case Number.ANNOUNCE, [bytes(run), int(low), int(high), list(flat)] if len(run) in (
             0,
             RUN_BYTES,
@@ -148,9 +149,16 @@ def _greeting(told: Value) -> Greeting | None:
         case [bytes(run), int(lsn), seen] if (
             len(run) in (0, RUN_BYTES) and bool(run) == (lsn > 0) and 0 <= lsn < MAX_COUNT
         ):
-            return Greeting(run, lsn, None if seen is None else decode_seen(seen))
+            return Greeting(run, lsn, _seen(seen))
         case _:
             raise InvalidError("a contact is told a run, an lsn and what was seen")
+
+
+def _seen(told: Value) -> Seen | None:
+    """Read a seen as it stands in a message; in bytes of its own it would be a second spelling."""
+    if isinstance(told, bytes):
+        raise InvalidError("what was seen is an array")
+    return None if told is None else decode_seen(told)
 
 
 def _scopes(rows: list[Value]) -> list[ScopeRoot]:

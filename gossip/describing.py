@@ -70,16 +70,20 @@ class Describing:
         self._fresh: dict[LogKey, bool] = {}
         self._uncovered_since: float | None = None
 
+    def greet(self) -> None:
+        """Note what HELLO says of this store: what arrives from now on is announced."""
+        catalogue = self._talk.setting.catalogue
+        self._covered, self._run = catalogue.lsn, catalogue.run
+
     def begin(self, seen: Seen | None, *, is_contact: bool) -> None:
         """Begin, once the peer's HELLO said what he has seen."""
         catalogue = self._talk.setting.catalogue
-        self._covered, self._run = catalogue.lsn, catalogue.run
-        self._valid = valid_up_to(seen, catalogue.runs)
+        self._valid = min(valid_up_to(seen, catalogue.runs), self._covered)
         ranges = seen.clipped(self._valid) if seen is not None else ()
         if is_contact and ranges:
-            self._gaps.extend(unseen(ranges, catalogue.lsn))
-            self.told = seen
-        elif not is_contact or catalogue.lsn:
+            self._gaps.extend(unseen(ranges, self._covered))
+            self._believe(seen)
+        elif not is_contact or self._covered:
             self.by_root = True
             self.scopes.send_root(tells=True)
         self.pump()
@@ -133,12 +137,14 @@ class Describing:
         if message.pages > self._pages:
             raise ProtocolError("an ACK for pages that were not sent")
         self._acked = max(self._acked, message.pages)
-        if message.seen is not None and self._talk.setting.peer is not None:
+        if self._talk.setting.peer is not None:
             self._believe(message.seen)
         self.pump()
 
-    def _believe(self, seen: Seen) -> None:
+    def _believe(self, seen: Seen | None) -> None:
         """Lsns above what a run reached were never given to anybody."""
+        if seen is None:
+            return
         valid = valid_up_to(seen, self._talk.setting.catalogue.runs)
         ranges = seen.clipped(valid)
         if ranges and (self.told is None or self.told.reach() <= seen.reach()):

@@ -7,10 +7,12 @@ Classes order what is sent: 0 statements and fork proofs, 1 mail for the peer, 2
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.claims import PATIENCE_S
 from gossip.number import MAX_MESSAGE_BYTES
+from ledger.codec import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +113,17 @@ class Policy:
     public: bool = True
     live: bool = False
     limits: Limits = Limits()
+
+    @property
+    def wants(self) -> bytes:
+        """What decides whether a log is wanted at all, in 8 bytes.
+
+        What was declined while it had another value may be wanted now.
+        """
+        asked = () if self.public else (self.followed, self.near, self.named)
+        sets = [sorted(one) for one in (*asked, self.blocked, self.headers_only)]
+        said = encode((int(self.public), sets, sorted(self.groups.items())))
+        return sha256(said).digest()[:8]
 
     def rank(self, key: LogKey, person: bytes | None) -> int | None:
         """Return the class in which a log is wanted, None if it is not.

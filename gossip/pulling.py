@@ -63,6 +63,7 @@ class Pulling:
         self._after: dict[int, list[Wanted]] = {}
         self._requests: list[Request] = []
         self._heard = 0.0
+        self._retry_at: float | None = None
 
     def consider_all(self, logs: Iterable[Wanted]) -> None:
         """Look at logs that were just mentioned."""
@@ -162,6 +163,7 @@ class Pulling:
             if wanted.retry is not None:
                 wanted.last = None
                 self._retries[wanted.index] = wanted
+                self._retry_at = min(wanted.retry, self._retry_at or wanted.retry)
                 return
         if mode is Mode.FROM and key in talk.setting.policy.headers_only:
             mode = Mode.HEADERS
@@ -268,6 +270,11 @@ class Pulling:
 
     def _stored(self, absorbed: Absorbed) -> None:
         self._talk.counts.new += absorbed.new
+        for key, _ in absorbed.refused:
+            wanted = self.told.by_key.get(key)
+            if wanted is not None and wanted.ask is not None:
+                self._close(wanted)
+                self._settle(wanted, clean=False)
         for wanted in self._after.pop(self.inbox.stored, ()):
             self._close(wanted)
             self._consider(wanted)
@@ -290,24 +297,36 @@ class Pulling:
             SilentError: The peer answers nothing.
         """
         now, silence = self._talk.now, self._talk.setting.policy.limits.silence
-        for wanted in [w for w in self._retries.values() if (w.retry or 0.0) <= now]:
-            self._consider(wanted)
-        for wanted in [w for w in self._asked.values() if w.ask and self._is_late(w.ask)]:
-            self._close(wanted)
-            self._settle(wanted, clean=False)
+        if self._retry_at is not None and self._retry_at <= now:
+            self._retry_at = None
+            for wanted in [w for w in self._retries.values() if (w.retry or 0.0) <= now]:
+                self._consider(wanted)
+            later = [w.retry for w in self._retries.values() if w.retry is not None]
+            self._retry_at = min(later, default=None)
+        while (oldest := self._oldest) is not None and self._ends(oldest) <= now:
+            self._close(oldest)
+            self._settle(oldest, clean=False)
         if self._asked and self.inbox.is_empty and now - self._heard >= silence:
             raise SilentError
         self.pump()
 
-    def _is_late(self, ask: Ask) -> bool:
-        return self._talk.now - ask.since >= _LONG * self._talk.setting.policy.limits.silence
+    @property
+    def _oldest(self) -> Wanted | None:
+        """The log whose request has been under way the longest."""
+        return next(iter(self._asked.values()), None)
+
+    def _ends(self, wanted: Wanted) -> float:
+        since = wanted.ask.since if wanted.ask is not None else 0.0
+        return since + _LONG * self._talk.setting.policy.limits.silence
 
     @property
     def next_tick(self) -> float | None:
         """When ``tick`` is due."""
-        due = [wanted.retry for wanted in self._retries.values() if wanted.retry is not None]
-        if self._asked:
-            due.append(max(self._heard, self._talk.now) + self._talk.setting.policy.limits.silence)
+        due = [self._retry_at] if self._retry_at is not None else []
+        if (oldest := self._oldest) is not None:
+            due.append(self._ends(oldest))
+            if self.inbox.is_empty:
+                due.append(self._heard + self._talk.setting.policy.limits.silence)
         return min(due, default=None)
 
     @property

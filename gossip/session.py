@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Final
 
 from gossip import control
 from gossip.control import STAYS, VERSION, Bye, Greeting, Hello
+from gossip.cursor import MAX_SEEN_BYTES, Seen, decode_seen
 from gossip.describing import Describing
 from gossip.effects import Effect, End, Finish
 from gossip.pulling import Pulling
 from gossip.serving import Serving
 from gossip.talk import Counts, ProtocolError, Setting, SilentError, Talk
 from gossip.wire import Bodies, Data, Proofs, Statements, Unknown, decode_message
+from ledger.codec import decode, encode
 from ledger.errors import InvalidError
 from ledger.store.base import Batch
 
@@ -73,6 +75,26 @@ def seen_note(device: bytes) -> str:
 def told_note(device: bytes) -> str:
     """Return the name of the note that says what a device processed of this store."""
     return f"told/{device.hex()}"
+
+
+def remember(seen: Seen, wants: bytes) -> bytes:
+    """Return the note that keeps ``seen``, which is worth something while ``wants`` is the same.
+
+    What was declined counts as processed; once more is wanted, it no longer does.
+    """
+    return encode((wants, *seen.fields()))
+
+
+def recall(note: bytes | None, wants: bytes) -> Seen | None:
+    """Return what ``remember`` kept; None if that is worth nothing (any more)."""
+    try:
+        match None if note is None else decode(note, MAX_SEEN_BYTES):
+            case [bytes(was), *fields] if was == wants:
+                return decode_seen(fields)
+            case _:
+                return None
+    except InvalidError:
+        return None
 
 
 class Session:
@@ -203,6 +225,7 @@ class Session:
     def _greet(self) -> None:
         setting, limits = self._setting, self._setting.policy.limits
         self._enter(State.GREETING)
+        self._describing.greet()
         told = None
         if setting.peer is not None:
             told = Greeting(setting.catalogue.run, setting.catalogue.lsn, setting.seen)
@@ -275,8 +298,9 @@ class Session:
         pulling.pump()
 
     def _notice(self, logs: Mapping[LogKey, bool]) -> None:
-        if self.state in (State.SYNCING, State.LIVE):
+        if self.state is not State.IDLE:
             self._describing.changed(logs)
+        if self.state in (State.SYNCING, State.LIVE):
             self._pulling.reconsider(logs)
             self._pulling.pump()
             self._describing.pump()
@@ -334,8 +358,11 @@ class Session:
             return
         processed.is_changed = False
         self._is_saving = True
-        batch = Batch(notes={seen_note(peer.device): processed.seen.encode()})
+        batch = Batch(notes={seen_note(peer.device): self._remember(processed.seen)})
         self._talk.keep(batch, self._saved, durable=True)
+
+    def _remember(self, seen: Seen) -> bytes:
+        return remember(seen, self._setting.policy.wants)
 
     def _saved(self, _: Absorbed) -> None:
         self._is_saving = False
@@ -350,7 +377,7 @@ class Session:
             notes[told_note(peer.device)] = told.encode()
         if peer is not None and self._pulling.reading.processed.is_changed:
             seen = self._pulling.reading.processed.seen
-            notes |= {} if seen is None else {seen_note(peer.device): seen.encode()}
+            notes |= {} if seen is None else {seen_note(peer.device): self._remember(seen)}
         if notes:
             self._talk.keep(Batch(notes=notes), lambda _: None)
         self._setting.claims.leave(self._talk.meeting)

@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from gossip.cursor import decode_seen
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
-from gossip.session import Session, seen_note
+from gossip.session import Session, recall, seen_note
 from gossip.talk import Setting
-from ledger.errors import InvalidError, StoreError
+from ledger.errors import StoreError
 from transports.base import LinkClosedError
 
 if TYPE_CHECKING:
@@ -61,17 +60,6 @@ class Outcome:
     seconds: float
 
 
-async def read_seen(store: Store, peer: Peer) -> Seen | None:
-    """Return what was processed of a contact's store in earlier meetings."""
-    note = await store.note(seen_note(peer.device))
-    if note is None:
-        return None
-    try:
-        return decode_seen(note)
-    except InvalidError:
-        return None  # then all is compared again, and it is written anew
-
-
 class Meeting:
     """One meeting over one link.
 
@@ -82,7 +70,7 @@ class Meeting:
         clock: Gives ms since 1970, for display.
         binding: 32 bytes that both sides know of this link's session.
         peer: Whom the link authenticated, if anybody.
-        seen: As ``read_seen`` returns it.
+        seen: As ``gossip.session.recall`` returns it.
     """
 
     def __init__(  # noqa: PLR0913  what a meeting needs of its surroundings
@@ -252,6 +240,7 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     Raises:
         StoreError: The store failed; what was stored before stays.
     """
-    seen = None if peer is None else await read_seen(store, peer)
+    note = None if peer is None else await store.note(seen_note(peer.device))
+    seen = recall(note, holdings.policy.wants)
     meeting = Meeting(link, holdings, keeper, clock=clock, binding=binding, peer=peer, seen=seen)
     return await meeting.hold()

@@ -9,10 +9,9 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from gossip.cursor import decode_seen
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
 from gossip.policy import Peer, Policy
-from gossip.session import Session, seen_note
+from gossip.session import Session, recall, seen_note
 from gossip.talk import Setting
 from gossip.wire import Message, decode_message
 from ledger.block import Block
@@ -157,7 +156,7 @@ class Meeting:
 
     def _end(self, node: Node, peer: Peer | None, binding: bytes) -> Side:
         note = now_run(node.store.note(seen_note(peer.device))) if peer is not None else None
-        seen = decode_seen(note) if note is not None else None
+        seen = recall(note, node.policy.wants)
         setting = Setting(
             node.holdings.catalogue,
             node.holdings.claims,
