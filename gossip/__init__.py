@@ -1,4 +1,19 @@
-"""What to say to whom: pure rules, with no clock, no dice, no disk and no socket.
+"""What to say to whom; pure: no clock, no dice, no disk, no socket.
 
-Not here: how bytes travel (``transports``) and what is true (``ledger``).
+A meeting, from the outside in:
+
+    session      one meeting as a state machine; effects says what it asks its owner for
+    describing   what this side tells: mentioning (logs, by index), scopes (by digests)
+    pulling      what it asks for: reading (the peer's pages), told (its logs), wanted (one of
+                 them), comparison (where two copies differ), receiving and inbox (what comes)
+    serving      what it sends: fair (whose turn), chunks and packing (which blocks)
+    talk         what these share
+
+What they stand on:
+
+    catalogue    what is held, in memory; standing and digest are its hashes
+    policy       what is wanted and offered; claims says who is asked for it
+    cursor       what was processed of another store
+    wire, control, control_reader, number, frontier    messages and their bytes
+    bundle       the sneakernet file
 """

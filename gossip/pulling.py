@@ -18,7 +18,7 @@ from gossip.reading import Reading
 from gossip.receiving import Receiving
 from gossip.talk import SilentError
 from gossip.told import Told
-from gossip.wanted import Ask, Compare, Get, Settle, Wanted, next_step
+from gossip.wanted import FETCHED, Ask, Compare, Get, Settle, Wanted, lacking, next_step
 from ledger.chain import Log
 from ledger.store.base import Span
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ledger.block import Block
     from ledger.store.base import Absorbed, LogKey
 
-_CLAIMED: Final = frozenset({Mode.FROM, Mode.NEWEST, Mode.HEADERS, Mode.BODIES, Mode.BRANCHES})
+_CLAIMED: Final = FETCHED | {Mode.BODIES, Mode.BRANCHES}
 _REQUESTS: Final = 256
 """In one WANT."""
 _LONG: Final = 4
@@ -167,6 +167,10 @@ class Pulling:
                 return
         if mode is Mode.FROM and key in talk.setting.policy.headers_only:
             mode = Mode.HEADERS
+        if key is not None and mode in FETCHED and not wanted.is_counted:
+            wanted.is_counted = True
+            log = talk.setting.catalogue.logs.get(key) or Log(*key)
+            talk.counts.wanted += lacking(wanted, log)
         if not self._asked:
             self._heard = talk.now
         wanted.begin(Ask(mode, get.args, get.target, talk.now))

@@ -17,6 +17,7 @@ from gossip.effects import Branches, Spans
 from gossip.fair import FairQueue, Place
 from gossip.packing import Packer, block_bytes, branch_units, pack_bodies
 from gossip.talk import ProtocolError
+from gossip.wanted import FETCHED
 from gossip.wire import Proofs, Statements, encode_message
 from ledger.store.base import Span
 
@@ -266,7 +267,7 @@ class Serving:
             more = self._queue.take(job.request.rank)
             if more is None:
                 break
-            if more[1].request.mode not in _CHUNKED:
+            if more[1].request.mode not in FETCHED:
                 self._queue.put(more[1].place, more[1])
                 break
             jobs.append(more[1])
@@ -355,6 +356,3 @@ class Serving:
     def starved_since(self) -> float | None:
         """Since when frames wait for the peer's credit."""
         return self._starved_since
-
-
-_CHUNKED: Final = (Mode.FROM, Mode.HEADERS, Mode.NEWEST)

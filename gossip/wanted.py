@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ledger.store.base import LogKey
 
 _TAILS: Final = (Mode.FROM, Mode.HEADERS)
+FETCHED: Final = frozenset({Mode.FROM, Mode.HEADERS, Mode.NEWEST})
+"""Modes that bring new blocks of the part before any fork."""
 Range: TypeAlias = "tuple[int, int]"
 
 
@@ -64,6 +66,7 @@ class Wanted:
         ever: What was asked in this meeting, so that it may come.
         differs: Whether the peer said that its blocks are others.
         bodiless: Lowest seq without body when bodies were asked for; asked again only beyond it.
+        is_counted: Whether what is lacking was counted since the last mention.
         ended: Why the peer ended the last request early, if not because that is all.
     """
 
@@ -81,6 +84,7 @@ class Wanted:
     ever: set[Mode] = field(default_factory=set)
     differs: bool = False
     bodiless: int = 0
+    is_counted: bool = False
     ended: Reason | None = None
 
     def begin(self, ask: Ask) -> None:
@@ -97,7 +101,7 @@ class Wanted:
         self.tried = set()
         self.asks = self.bodiless = 0
         self.differs = False
-        self.is_settled = False
+        self.is_settled = self.is_counted = False
 
 
 class Settle(NamedTuple):
@@ -172,6 +176,11 @@ def _theirs(wanted: Wanted) -> tuple[Range, ...]:
     entry = wanted.entry.entry
     joined = ((1, entry.seq),) if len(entry.ids) == 1 else ()
     return joined + entry.ranges
+
+
+def lacking(wanted: Wanted, log: Log) -> int:
+    """Return how many blocks the peer says it holds that are not held here and could be."""
+    return sum(high - low + 1 for low, high in missing_ranges(log, _theirs(wanted)))
 
 
 def missing_ranges(log: Log, theirs: tuple[Range, ...]) -> list[Range]:
