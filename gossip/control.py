@@ -188,7 +188,8 @@ class Request:
         rank: Class of priority, 0 .. 6, as the one who wants it sees it.
         mode: What of it.
         args: FROM, HEADERS: seq after which, seq at which to stop (0: none), first ``ID_BYTES`` of
-            the id held at the first (or none). NEWEST: how many. BODIES: first and last seq of up
+            the id held at the first (or none). NEWEST: how many at least; they begin
+            behind a seq divisible by 64. BODIES: first and last seq of up
             to 32 ranges. IDS: first seq, step, how many. Others: none.
     """
 

@@ -19,6 +19,7 @@ from gossip.packing import Packer, block_bytes, branch_units, pack_bodies
 from gossip.talk import ProtocolError
 from gossip.wanted import FETCHED
 from gossip.wire import Proofs, Statements, encode_message
+from ledger.run import SIGNED_EVERY
 from ledger.store.base import Span
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Job:
     def place(self) -> Place:
         """Where it waits."""
         return Place(self.request.rank, self.request.mode is not Mode.NEWEST, self.key[0])
+
+
+def _behind_a_signature(seq: int) -> int:
+    """Return where the newest blocks begin: what is before them can then come without them."""
+    return max(seq - 1, 0) // SIGNED_EVERY * SIGNED_EVERY + 1
 
 
 class _Out(NamedTuple):
@@ -151,7 +157,7 @@ class Serving:
                 job.next, job.until, job.ident = seq + 1, until or _LAST, ident
             case Mode.NEWEST, (int(count),):
                 log = self._talk.setting.catalogue.logs.get(key)
-                job.next = max(1, (log.head if log is not None else 0) - count + 1)
+                job.next = _behind_a_signature((log.head if log is not None else 0) - count + 1)
             case _:
                 pass
         self._queue.put(job.place, job)
