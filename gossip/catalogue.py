@@ -141,7 +141,12 @@ class Catalogue:
         for name, digest in self._scopes.items():
             if name != scope:
                 digest.remove(key)
-        self._scopes.setdefault(scope, self._digest()).put(key)
+        self._shelf(scope).put(key)
+
+    def _shelf(self, scope: bytes | None) -> Digest:
+        if scope not in self._scopes:
+            self._scopes[scope] = self._digest()
+        return self._scopes[scope]
 
     def adopt(self, policy: Policy) -> None:
         """Go on under another policy."""
@@ -222,9 +227,7 @@ class Catalogue:
             scope: ``PUBLIC`` or the id of a closed group.
             recent: Of the public one, only so many logs, those that changed last.
         """
-        whole = self._scopes.get(scope)
-        if whole is None:
-            whole = self._scopes[scope] = self._digest()
+        whole = self._shelf(scope)
         if scope != PUBLIC or recent is None or whole.count <= recent:
             return whole
         if self._recent is None or self._recent.count != recent:
