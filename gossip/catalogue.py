@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ledger.store.base import Arrival, LogKey
 
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 MAX_STATEMENTS: Final = 16
@@ -84,6 +85,7 @@ class Catalogue:
         self._missing: dict[LogKey, int] = {}
         self._newest: dict[LogKey, Newest] = {}
         self._claimed: dict[bytes, bytes | None] = {}
+        self._numbers: dict[bytes, set[int]] = {}
         self._persons: dict[bytes, bytes] = {}
         self._standings: dict[LogKey, Standing] = {}
         self._scopes: dict[bytes | None, Digest] = {PUBLIC: self._digest()}
@@ -108,12 +110,17 @@ class Catalogue:
             self._claimed[block.header.author] = block.body
             self._persons.pop(block.header.author, None)
         keys = set(changes.logs) | {(device, 0) for device in changes.statements}
+        for block in changes.devices:
+            author = block.header.author
+            keys |= {(author, number) for number in self._numbers.get(author, ())}
         for key in changes.logs:
+            self._numbers.setdefault(key[0], set()).add(key[1])
             self.logs[key] = changes.logs[key]
             _set(self._missing, key, changes.missing.get(key))
             _set(self.proofs, key, changes.proofs.get(key))
             _set(self._branches, key, branches_digest(changes.branches.get(key, ())) or None)
-        self._statements |= changes.statements
+        for device, statements in changes.statements.items():
+            _set(self._statements, device, statements or None)
         self._arrived(changes)
         for key in keys:
             self._standings.pop(key, None)
@@ -121,7 +128,8 @@ class Catalogue:
         self._recent = None
         arrivals = changes.arrivals
         began = {(a.author, a.log) for a in arrivals if a.what is What.BLOCKS and a.low == 1}
-        return {key: key in began for key in sorted(keys)}
+        told = set(changes.logs) | {(device, 0) for device in changes.statements}
+        return {key: key in began for key in sorted(told)}
 
     def _arrived(self, changes: Changes) -> None:
         self.runs += changes.runs
@@ -137,6 +145,10 @@ class Catalogue:
             self.runs.append(StoreRun(changes.run, first, last))
 
     def _put(self, key: LogKey) -> None:
+        if self.standing(key) is None:
+            for digest in self._scopes.values():
+                digest.remove(key)
+            return
         scope = self._policy.scope(key, self.person(key[0]))
         for name, digest in self._scopes.items():
             if name != scope:
@@ -216,6 +228,10 @@ class Catalogue:
         body = self._claimed.get(device)
         return body is None or claimed_person(body) == person
 
+    def count(self, device: bytes) -> int:
+        """Return of how many logs of a device something is held."""
+        return len(self._numbers.get(device, ()))
+
     def scope(self, key: LogKey) -> bytes | None:
         """Return where a log is offered; see ``Policy.scope``."""
         return self._policy.scope(key, self.person(key[0]))
@@ -241,7 +257,7 @@ class Catalogue:
         return [key for digest in self._scopes.values() for key in digest.keys(bucket)]
 
 
-def _set(shelf: dict[LogKey, T], key: LogKey, value: T | None) -> None:
+def _set(shelf: dict[K, T], key: K, value: T | None) -> None:
     if value is None:
         shelf.pop(key, None)
     else:

@@ -16,6 +16,9 @@ LONGEST_S: Final = 60.0
 """After this another may be asked too, however busy the first is with other things."""
 
 
+_NEVER: Final = float("-inf")
+
+
 class _Claim(NamedTuple):
     meeting: int
     since: float
@@ -62,10 +65,17 @@ class Claims:
         """Say that a meeting just brought something it was asked for."""
         self._progress[meeting] = now
 
-    def drop(self, key: LogKey, meeting: int) -> None:
-        """Say that ``meeting`` fetches ``key`` no more."""
+    def drop(self, key: LogKey, meeting: int, *, failed: bool = False) -> None:
+        """Say that ``meeting`` fetches ``key`` no more.
+
+        Where it did not bring it, whoever else waits goes first from now on.
+        """
         held = self._claims.get(key)
-        if held is not None and held.meeting == meeting:
+        if held is None or held.meeting != meeting:
+            return
+        if failed:
+            self._claims[key] = _Claim(meeting, _NEVER)
+        else:
             del self._claims[key]
 
     def leave(self, meeting: int) -> None:

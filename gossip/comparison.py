@@ -69,7 +69,10 @@ class Comparison:
         seqs = self.seqs()
         shown = [theirs.ids[at : at + ID_BYTES] for at in range(0, len(theirs.ids), ID_BYTES)]
         asked = self._question[:2] if self._question is not None else None
-        if (theirs.low, theirs.step) != asked or len(shown) != len(seqs) or None in mine:
+        self._question = None
+        if (theirs.low, theirs.step) != asked or not len(shown) == len(seqs) == len(mine):
+            return False
+        if None in mine:
             return False
         same = [(m or b"")[:ID_BYTES] == t for m, t in zip(mine, shown, strict=True)]
         if not self.high:

@@ -40,6 +40,10 @@ MAX_COUNT: Final = 1 << 53
 MAX_PAGES: Final = 2
 """NEW and VECTOR are sent only while fewer pages of any sort wait for an ACK,"""
 MAX_ANNOUNCES: Final = 8
+MAX_EVIDENCE: Final = 16
+"""Statements, and proofs, in one meeting; the others next time."""
+MAX_ASKS: Final = 64
+"""Requests about a log as it was last mentioned; an honest peer makes far fewer."""
 """ANNOUNCE only while fewer than these do."""
 STAYS: Final = 1
 """Feature: goes on live once all is equal."""

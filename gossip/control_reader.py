@@ -135,8 +135,8 @@ def _hello(
     features, frame, window = numbers
     if not MIN_FRAME_BYTES <= frame <= MAX_MESSAGE_BYTES:
         raise InvalidError(f"a frame limit is {MIN_FRAME_BYTES} to {MAX_MESSAGE_BYTES} bytes")
-    if features < 0 or not 0 <= window < MAX_COUNT:
-        raise InvalidError("features and window are not below 0")
+    if features < 0 or not MIN_FRAME_BYTES <= window < MAX_COUNT:
+        raise InvalidError(f"a window of less than {MIN_FRAME_BYTES} bytes, or wrong features")
     if budget is not None and not (isinstance(budget, int) and 0 <= budget < MAX_COUNT):
         raise InvalidError("a budget is a number of bytes or null")
     return Hello(spoken, features, frame, window, budget, _greeting(told))

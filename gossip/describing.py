@@ -69,6 +69,7 @@ class Describing:
         self._run = b""
         self._fresh: dict[LogKey, bool] = {}
         self._uncovered_since: float | None = None
+        self._unacked_since = 0.0
 
     def greet(self) -> None:
         """Note what HELLO says of this store: what arrives from now on is announced."""
@@ -105,10 +106,10 @@ class Describing:
 
     def _tell(self, difference: Difference) -> None:
         """Queue the pages of a scope, unless the peer is told by NEW anyway."""
-        if not self.by_root or not difference.ours:
+        if not self.by_root or not difference.is_ours:
             return
-        keys = [(key, True) for key in difference.lacking]
-        keys += [(key, False) for key in difference.shared]
+        lacking = [(key, True) for key in difference.lacking]
+        keys = sorted(lacking + [(key, False) for key in difference.shared])
         size = self._talk.setting.policy.limits.page
         for at in range(0, max(len(keys), 1), size):
             last = at + size >= len(keys)
@@ -136,7 +137,9 @@ class Describing:
         """Take the peer's ACK; an older one changes nothing."""
         if message.pages > self._pages:
             raise ProtocolError("an ACK for pages that were not sent")
-        self._acked = max(self._acked, message.pages)
+        if message.pages > self._acked:
+            self._acked = message.pages
+            self._unacked_since = self._talk.now
         if self._talk.setting.peer is not None:
             self._believe(message.seen)
         self.pump()
@@ -154,7 +157,7 @@ class Describing:
         """Send what may be sent now."""
         while self._pages - self._acked < MAX_PAGES and self._send_page():
             pass
-        if self._fresh and self._pages - self._acked < MAX_ANNOUNCES:
+        while self._fresh and self._pages - self._acked < MAX_ANNOUNCES:
             self._announce()
 
     def _send_page(self) -> bool:
@@ -162,12 +165,16 @@ class Describing:
             return self._send_new()
         if self._vectors:
             page = self._vectors.popleft()
-            found = [self.mentioned.mention(key, in_full=full) for key, full in page.keys]
-            self._page(Vector(page.scope, page.last, [m for m in found if m is not None]))
+            mentions: list[Mention] = []
+            for key, in_full in page.keys:
+                self._mention(mentions, key, in_full=in_full)
+            self._page(Vector(page.scope, page.last, mentions))
             return True
         return False
 
     def _page(self, message: New | Vector | Announce) -> None:
+        if self._pages == self._acked:
+            self._unacked_since = self._talk.now
         self._pages += 1
         self._talk.send(message)
 
@@ -205,20 +212,28 @@ class Describing:
             key = (arrival.author, arrival.log)
             if self._talk.may_offer(catalogue.scope(key)):
                 began = arrival.what is What.BLOCKS and arrival.low == 1
-                mention = self.mentioned.mention(key, in_full=began)
-                mentions += [mention] if mention is not None else []
+                if began and key[1] and self._talk.may_offer(catalogue.scope((key[0], 0))):
+                    self._mention(mentions, (key[0], 0), in_full=True)
+                self._mention(mentions, key, in_full=began)
         return mentions, reached
 
+    def _mention(self, mentions: list[Mention], key: LogKey, *, in_full: bool) -> None:
+        mention = self.mentioned.mention(key, in_full=in_full)
+        if mention is not None:
+            mentions.append(mention)
+
     def _announce(self) -> None:
-        size = self._talk.setting.policy.limits.page
+        """Tell a page of news; the last one says which lsns all of them cover."""
+        catalogue, size = self._talk.setting.catalogue, self._talk.setting.policy.limits.page
         mentions: list[Mention] = []
-        for key in list(self._fresh)[:size]:
-            began = self._fresh.pop(key)
-            standing = self._talk.setting.catalogue.standing(key)
-            if standing is None or self._knows(key, standing):
-                continue
-            mention = self.mentioned.mention(key, in_full=began)
-            mentions += [mention] if mention is not None else []
+        while self._fresh and len(mentions) < size:
+            key, began = next(iter(self._fresh.items()))
+            del self._fresh[key]
+            standing = catalogue.standing(key)
+            if standing is not None and not self._knows(key, standing):
+                if began and key[1] and self._talk.may_offer(catalogue.scope((key[0], 0))):
+                    self._mention(mentions, (key[0], 0), in_full=True)
+                self._mention(mentions, key, in_full=began)
         if mentions:
             self._send_announcement(mentions)
 
@@ -234,15 +249,24 @@ class Describing:
 
     def cover(self) -> None:
         """Tell the peer that lsns without mentions are nothing new to him."""
-        if self._is_uncovered and not self._fresh and self._pages - self._acked < MAX_ANNOUNCES:
+        if self._may_cover:
             self._send_announcement([])
+
+    @property
+    def _may_cover(self) -> bool:
+        return self._is_uncovered and not self._fresh and self._pages - self._acked < MAX_ANNOUNCES
 
     @property
     def cover_due(self) -> float | None:
         """When ``cover`` is to be called at the latest."""
-        if self._uncovered_since is None:
+        if self._uncovered_since is None or not self._may_cover:
             return None
         return self._uncovered_since + self._talk.setting.policy.limits.settle
+
+    @property
+    def unacked_since(self) -> float | None:
+        """Since when pages wait for the peer and it has acknowledged none."""
+        return self._unacked_since if self._acked < self._pages else None
 
     @property
     def is_told(self) -> bool:

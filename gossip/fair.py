@@ -52,17 +52,22 @@ class _Line(Generic[J]):
             self.debts[author] -= TURN_BYTES
             self.waiting.move_to_end(author)
             author = next(iter(self.waiting))
+        return author, self._pop(author)
+
+    def take_even(self) -> J | None:
+        """Return a job of the first author who is not ahead of the others, if there is one."""
+        author = next((a for a in self.waiting if self.debts.get(a, 0) <= 0), None)
+        return None if author is None else self._pop(author)
+
+    def _pop(self, author: bytes) -> J:
         job = self.waiting[author].popleft()
-        self.waiting.move_to_end(author)
         if not self.waiting[author]:
             del self.waiting[author]
-        if not self.waiting:
-            self.debts.clear()
-        return author, job
+        return job
 
 
 class FairQueue(Generic[J]):
-    """Jobs waiting for their turn; one that is taken and not finished is put again."""
+    """Jobs waiting for their turn; one that is taken and not finished is put back."""
 
     def __init__(self) -> None:
         self._classes = [(_Line[J](), _Line[J]()) for _ in range(MAX_CLASS + 1)]
@@ -72,25 +77,40 @@ class FairQueue(Generic[J]):
         """Add a job."""
         self._classes[place.rank][place.older].put(place.author, job)
 
+    def put_back(self, place: Place, job: J) -> None:
+        """Add what is left of a job that was taken: its author's turn is not over for that."""
+        line = self._classes[place.rank][place.older]
+        line.waiting.setdefault(place.author, deque()).appendleft(job)
+        line.waiting.move_to_end(place.author, last=False)
+
     def _waits(self, rank: int) -> bool:
         return any(line.waiting for line in self._classes[rank])
 
     def __bool__(self) -> bool:
         return any(map(self._waits, range(len(self._classes))))
 
-    def take(self, rank: int | None = None) -> tuple[Place, J] | None:
-        """Return the next job, None if there is none.
+    @property
+    def rank(self) -> int | None:
+        """The class whose turn it is, None if nothing waits."""
+        return self._next()
 
-        Args:
-            rank: Of this class only, to go along with one that was just taken.
-        """
-        chosen = self._next() if rank is None else rank
-        if chosen is None or not self._waits(chosen):
+    def take(self) -> tuple[Place, J] | None:
+        """Return the next job and its place, None if there is none."""
+        rank = self._next()
+        if rank is None:
             return None
-        newest, older = self._classes[chosen]
+        newest, older = self._classes[rank]
         is_older = not newest.waiting
         author, job = (older if is_older else newest).take()
-        return Place(chosen, is_older, author), job
+        return Place(rank, is_older, author), job
+
+    def take_along(self, rank: int) -> J | None:
+        """Return another job of a class, to go along with one that was just taken.
+
+        None if all that wait there are of authors who are ahead of others.
+        """
+        newest, older = self._classes[rank]
+        return (newest if newest.waiting else older).take_even()
 
     def _next(self) -> int | None:
         ready = [rank for rank in range(len(self._classes)) if self._waits(rank)]
@@ -100,8 +120,10 @@ class FairQueue(Generic[J]):
 
     def spend(self, place: Place, size: int) -> None:
         """Count ``size`` bytes that were sent for a job."""
-        debts = self._classes[place.rank][place.older].debts
-        debts[place.author] = debts.get(place.author, 0) + size
+        line = self._classes[place.rank][place.older]
+        if line.waiting.keys() <= {place.author}:
+            line.debts.clear()  # nobody to be ahead of
+        line.debts[place.author] = line.debts.get(place.author, 0) + size
         for rank in range(len(self._owed)):
             if rank == place.rank:
                 self._owed[rank] = max(0, self._owed[rank] - size)

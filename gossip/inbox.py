@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gossip.control import Credit
 from gossip.talk import ProtocolError
-from ledger.store.base import Batch
+from ledger.store.base import Absorbed, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ledger.fork import ForkProof
     from ledger.run import Run
     from ledger.statement import Revocation
-    from ledger.store.base import Absorbed, LateBody
+    from ledger.store.base import LateBody
 
 
 class Inbox:
@@ -42,6 +42,7 @@ class Inbox:
         self._granted = self._most(talk.setting.policy.limits.window)
         self._received = 0
         self._processed = 0
+        self._is_drained = False
         self._clear()
 
     def _clear(self) -> None:
@@ -68,6 +69,7 @@ class Inbox:
         """
         self._received += size
         self._bytes += size
+        self._is_drained = False
         if self._received > self._granted:
             raise ProtocolError("more bytes than it was given room for")
 
@@ -102,15 +104,21 @@ class Inbox:
 
     def flush(self) -> None:
         """Store what has gathered, unless a batch is under way: then after it."""
-        if not self._bytes or self.stored < self.batch:
-            return
-        self.flush_now()
+        self._is_drained = True
+        if self.stored == self.batch:
+            self.flush_now()
 
     def flush_now(self) -> None:
         """Store what has gathered, come what may."""
         if not self._bytes:
             return
-        size, self.batch = self._bytes, self.batch + 1
+        self._is_drained = False
+        size = self._bytes
+        self.batch += 1
+        if not (self._runs or self._bodies or self._proofs or self._revocations):
+            self._clear()
+            self._kept(size, Absorbed())
+            return
         own = self._talk.setting.policy.device
         batch = Batch(self._runs, self._bodies, self._proofs, self._revocations, own=own)
         self._clear()
@@ -118,10 +126,16 @@ class Inbox:
 
     def _kept(self, size: int, absorbed: Absorbed) -> None:
         self.stored += 1
+        self._make_room(size)
+        self._then(absorbed)
+        if self._is_drained or self.is_half_full:
+            self.flush()
+
+    def _make_room(self, size: int) -> None:
+        """Give the peer room for as much as was dealt with, not for every little on its own."""
         self._processed += size
         window = self._talk.setting.policy.limits.window
         total = self._most(self._processed + window)
         if total - self._granted >= window // 4 or (total > self._granted and not self._bytes):
             self._granted = total
             self._talk.send(Credit(total))
-        self._then(absorbed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gossip.control import EntryRow, Mention
+from gossip.control import MAX_ASKS, EntryRow, Mention
 from gossip.frontier import FrontierEntry
 from gossip.standing import place_of
 from gossip.talk import ProtocolError
@@ -23,6 +23,7 @@ class Mentioning:
         self._index: dict[LogKey, int] = {}
         self._said: dict[LogKey, tuple[bytes, bytes]] = {}
         self._seq: dict[LogKey, int] = {}
+        self._asked: dict[LogKey, int] = {}
 
     def mention(self, key: LogKey, *, in_full: bool) -> Mention | None:
         """Return how a log is told, None if the peer was told just that before.
@@ -36,6 +37,7 @@ class Mentioning:
         if standing is None or self._said.get(key) == (standing.held, standing.evidence):
             return None
         self._said[key] = (standing.held, standing.evidence)
+        self._asked[key] = 0
         self._seq[key] = standing.entry.seq
         salt = self._talk.salt
         return Mention(
@@ -54,15 +56,19 @@ class Mentioning:
         self._keys.append(key)
         return key if in_full else self._talk.salt.short(key, place_of(key)[0])
 
-    def key(self, index: int) -> LogKey:
-        """Return the log of an index.
+    def asked(self, index: int) -> LogKey:
+        """Return the log of an index that something is asked about.
 
         Raises:
-            ProtocolError: None was mentioned by it.
+            ProtocolError: None was mentioned by it, or more is asked than there is to know.
         """
         if index >= len(self._keys):
             raise ProtocolError("a want for a log that was not mentioned")
-        return self._keys[index]
+        key = self._keys[index]
+        self._asked[key] += 1
+        if self._asked[key] > MAX_ASKS:
+            raise ProtocolError("the same log asked about again and again")
+        return key
 
     def seq(self, key: LogKey) -> int:
         """Return the seq last mentioned of a log."""
@@ -70,7 +76,7 @@ class Mentioning:
 
     def entry(self, index: int) -> EntryRow:
         """Return all that is to be told of a log as it stands now."""
-        key = self.key(index)
+        key = self._keys[index]
         standing = self._talk.setting.catalogue.standing(key)
         if standing is None:
             return EntryRow(index, FrontierEntry(*key, 0, ()), b"")

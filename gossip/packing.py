@@ -24,12 +24,21 @@ MAX_BLOCKS: Final = 200
 BLOCK_OVERHEAD_BYTES: Final = 8
 RUN_OVERHEAD_BYTES: Final = 8
 BODY_OVERHEAD_BYTES: Final = 56
+_FRAME_BYTES: Final = 16
 
 
 def block_bytes(block: Block) -> int:
     """Return at most how many bytes a block adds to a message."""
     body = len(block.body) if block.body is not None else 0
     return len(block.raw) + len(block.signature) + body + BLOCK_OVERHEAD_BYTES
+
+
+def unit_bytes(unit: Sequence[Block], limit: int) -> int:
+    """Return at most how many bytes a unit takes, in messages of at most ``limit`` bytes."""
+    size = _FRAME_BYTES + RUN_OVERHEAD_BYTES + sum(map(block_bytes, unit))
+    if size <= limit:
+        return size
+    return size + len(unit) * (BODY_OVERHEAD_BYTES + _FRAME_BYTES)
 
 
 class Packer:
@@ -40,7 +49,7 @@ class Packer:
     """
 
     def __init__(self, limit: int = MAX_MESSAGE_BYTES) -> None:
-        self._room = limit - 16
+        self._room = limit - _FRAME_BYTES
         self._runs: list[tuple[list[Block], int]] = []
         self._size = 0
         self._count = 0
@@ -60,7 +69,8 @@ class Packer:
         self._count += len(unit)
         if self._runs and _follows(self._runs[-1][0][-1], unit[0]):
             blocks, before = self._runs[-1]
-            self._runs[-1] = ([*blocks, *unit], max(before, hops))
+            blocks.extend(unit)
+            self._runs[-1] = (blocks, max(before, hops))
             self._size -= RUN_OVERHEAD_BYTES
         else:
             self._runs.append((list(unit), hops))

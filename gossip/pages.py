@@ -39,6 +39,8 @@ class Pages:
         self._came = 0
         self._open: dict[int, _Page] = {}
         self._of_log: dict[int, set[int]] = {}
+        self._loose: set[int] = set()
+        self._loose_clean = True
 
     @property
     def waiting(self) -> int:
@@ -53,9 +55,26 @@ class Pages:
             self._of_log.setdefault(log, set()).add(number)
         return number
 
+    def announced(self, logs: Iterable[int], covers: tuple[int, int] | None) -> int:
+        """Take in a page of news, as ``begin``.
+
+        What is told in pages that cover nothing is covered by the next one that does.
+        """
+        told = set(logs)
+        if covers is None:
+            self._loose |= told
+            return self.begin(told, None)
+        number = self.begin(told | self._loose, covers)
+        self._open[number].clean = self._loose_clean
+        self._loose, self._loose_clean = set(), True
+        return number
+
     def settle(self, log: int, *, clean: bool) -> list[tuple[int, int]]:
         """Note that nothing more is to be done about a log; return ranges that are processed."""
         processed: list[tuple[int, int]] = []
+        if log in self._loose:
+            self._loose.remove(log)
+            self._loose_clean &= clean
         for number in self._of_log.pop(log, ()):
             page = self._open[number]
             page.left.discard(log)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.claims import PATIENCE_S
+from gossip.control import MIN_FRAME_BYTES
 from gossip.number import MAX_MESSAGE_BYTES
 from ledger.codec import encode
 
@@ -51,15 +52,18 @@ class Limits:
         receive: Bytes of bulk taken in one meeting, or None.
         send: Bytes of bulk sent in one meeting, or None.
         page: Mentions in a page.
-        mentions: Logs a peer may mention in one meeting.
-        evidence: Statements, and proofs, taken and sent in one meeting.
+        mentions: Logs a contact may mention in one meeting,
+        strange: and a stranger.
+        logs: Logs of a device nobody knows that are taken.
         newest: Blocks of a log that are fetched ahead of its older ones,
         newest_above: if more than so many are missing.
         recent: Logs that strangers are told of, those that changed last.
         asks: Requests about one mention of a log.
         unwanted: Blocks that were not asked for until a peer is left.
         greeting: Seconds to wait for HELLO.
-        silence: Seconds to wait for anything that was asked for, or for credit.
+        silence: Seconds to wait for anything that was asked for.
+        stall: Seconds to wait for what is due from the peer without being asked for, or for one
+            answer while others come: the peer may be waiting for others itself.
         settle: Seconds in which small news is gathered: lsns without mentions, cursors to save.
         patience: Seconds until another is asked for the same.
     """
@@ -70,7 +74,8 @@ class Limits:
     send: int | None = None
     page: int = 256
     mentions: int = 1 << 17
-    evidence: int = 16
+    strange: int = 1 << 12
+    logs: int = 256
     newest: int = 20
     newest_above: int = 200
     recent: int = 1_000
@@ -78,8 +83,15 @@ class Limits:
     unwanted: int = 512
     greeting: float = 10.0
     silence: float = 30.0
+    stall: float = 120.0
     settle: float = 1.0
     patience: float = PATIENCE_S
+
+    def __post_init__(self) -> None:
+        if not MIN_FRAME_BYTES <= self.frame <= MAX_MESSAGE_BYTES:
+            raise ValueError(f"a frame limit is {MIN_FRAME_BYTES} to {MAX_MESSAGE_BYTES} bytes")
+        if self.window < self.frame:
+            raise ValueError(f"a window of {self.window} bytes, less than a frame has")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,12 @@ class Policy:
         if person in self.near:
             return WIDER_CLASS
         return REST_CLASS if self.public else None
+
+    def is_open(self, key: LogKey, person: bytes | None) -> bool:
+        """Say whether a log that is not wanted would be, were its author somebody who matters."""
+        if self.public or person is not None or key[0] in self.blocked:
+            return False
+        return bool(self.followed or self.near)
 
     def scope(self, key: LogKey, person: bytes | None) -> bytes | None:
         """Return where a log is offered: ``PUBLIC``, a closed group's id, or None for nowhere."""

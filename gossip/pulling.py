@@ -13,7 +13,7 @@ from gossip.comparison import Comparison
 from gossip.control import MAX_BODY_RANGES, Mode, Reason, Request, Want
 from gossip.effects import Bodiless, Spans
 from gossip.inbox import Inbox
-from gossip.policy import EVIDENCE_CLASS
+from gossip.policy import EVIDENCE_CLASS, REST_CLASS
 from gossip.reading import Reading
 from gossip.receiving import Receiving
 from gossip.talk import SilentError
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 _CLAIMED: Final = FETCHED | {Mode.BODIES, Mode.BRANCHES}
 _REQUESTS: Final = 256
 """In one WANT."""
-_LONG: Final = 4
-"""After so many times ``Limits.silence`` a request is given up, whatever else comes."""
 
 
 class Pulling:
@@ -92,11 +90,8 @@ class Pulling:
     def _consider_log(self, wanted: Wanted, key: LogKey) -> None:
         setting, salt = self._talk.setting, self._talk.salt
         rank = setting.policy.rank(key, setting.catalogue.person(key[0]))
-        if rank is None:
-            if self._awaits_device(key):
-                self._held_back.setdefault(key[0], []).append(wanted)
-            else:
-                self._settle(wanted, clean=True)
+        if rank is None or self._is_too_much(key, rank):
+            self._decline(wanted, key)
             return
         mine = setting.catalogue.standing(key)
         check = salt.check(mine) if mine is not None else b""
@@ -115,6 +110,25 @@ class Pulling:
                 self._compare(wanted, rank)
             case Get() as get:
                 self._get(wanted, get, rank)
+
+    def _is_too_much(self, key: LogKey, rank: int) -> bool:
+        """Whether a stranger writes more logs than anybody needs."""
+        catalogue, limits = self._talk.setting.catalogue, self._talk.setting.policy.limits
+        if rank < REST_CLASS or key in catalogue.logs:
+            return False
+        return catalogue.count(key[0]) >= limits.logs
+
+    def _decline(self, wanted: Wanted, key: LogKey) -> None:
+        """Leave a log, unless it may turn out to be of somebody who matters."""
+        policy, catalogue = self._talk.setting.policy, self._talk.setting.catalogue
+        if policy.is_open(key, catalogue.person(key[0])):
+            if self._awaits_device(key):
+                self._held_back.setdefault(key[0], []).append(wanted)
+                return
+            if key[1] == 0 and Mode.FROM not in wanted.tried:
+                self._get(wanted, Get(Mode.FROM, (0, 1, b""), 1), REST_CLASS)
+                return
+        self._settle(wanted, clean=True)
 
     def _awaits_device(self, key: LogKey) -> bool:
         """Whether it may still turn out whose device it is, and that he matters."""
@@ -201,7 +215,7 @@ class Pulling:
         self.reading.settle(wanted.index, clean=clean)
         key = wanted.key
         if key is not None:
-            self._talk.setting.claims.drop(key, self._talk.meeting)
+            self._talk.setting.claims.drop(key, self._talk.meeting, failed=not clean)
             if key[1] == 0:
                 self.consider_all(self._held_back.pop(key[0], ()))
 
@@ -210,8 +224,9 @@ class Pulling:
     def _answered(self, index: int, mode: Mode) -> Wanted | None:
         """Return the log of an answer, None if nothing of the sort is under way (any more)."""
         wanted = self.told.at(index)
-        if wanted.ask is None or wanted.ask.mode is not mode:
+        if wanted.ask is None or wanted.ask.mode is not mode or wanted.ask.is_answered:
             return None
+        wanted.ask = wanted.ask._replace(is_answered=True)
         self._heard = self._talk.now
         return wanted
 
@@ -255,6 +270,8 @@ class Pulling:
                 continue
             if row.reason is Reason.DIFFERS:
                 wanted.differs = True
+            elif row.mode is Mode.EVIDENCE:
+                wanted.is_put_off = row.reason is not Reason.ALL
             elif row.reason is not Reason.ALL:
                 wanted.ended = row.reason
             if self.inbox.is_empty:
@@ -265,20 +282,25 @@ class Pulling:
 
     def receive(self, message: Bulk, size: int) -> None:
         """Take blocks or evidence in a message of ``size`` bytes."""
+        now, claims = self._talk.now, self._talk.setting.claims
         self.inbox.arrive(size)
-        if self._receiving.receive(message):
-            self._heard = self._talk.now
-            self._talk.setting.claims.progress(self._talk.meeting, self._talk.now)
+        for wanted in self._receiving.receive(message):
+            self._heard = now
+            claims.progress(self._talk.meeting, now)
+            if wanted.ask is not None:
+                wanted.ask = wanted.ask._replace(since=now)
+                self._asked.pop(wanted.index, None)
+                self._asked[wanted.index] = wanted
         if self.inbox.is_half_full:
             self.inbox.flush()
 
     def _stored(self, absorbed: Absorbed) -> None:
         self._talk.counts.new += absorbed.new
-        for key, _ in absorbed.refused:
+        for key, _ in absorbed.refused:  # there is no room for it: that is a decision
             wanted = self.told.by_key.get(key)
             if wanted is not None and wanted.ask is not None:
                 self._close(wanted)
-                self._settle(wanted, clean=False)
+                self._settle(wanted, clean=True)
         for wanted in self._after.pop(self.inbox.stored, ()):
             self._close(wanted)
             self._consider(wanted)
@@ -321,7 +343,7 @@ class Pulling:
 
     def _ends(self, wanted: Wanted) -> float:
         since = wanted.ask.since if wanted.ask is not None else 0.0
-        return since + _LONG * self._talk.setting.policy.limits.silence
+        return since + self._talk.setting.policy.limits.stall
 
     @property
     def next_tick(self) -> float | None:

@@ -27,6 +27,7 @@ class Reading:
 
     Attributes:
         processed: What of the peer's store is processed.
+        heard: When the peer told something last.
     """
 
     def __init__(self, talk: Talk, told: Told) -> None:
@@ -39,16 +40,18 @@ class Reading:
         self._by_root = False
         self._awaits_news = False
         self._has_begun = False
+        self.heard = 0.0
 
     def begin(self, told: Greeting | None) -> None:
         """Begin, once the peer's HELLO is there; ``told`` is what it says to a contact."""
+        self.heard = self._talk.now
         self.processed = Processed(told, self._talk.setting.seen)
         self._has_begun = self.processed.is_whole
 
     def expect(self, differing: Iterable[Difference], buckets: Iterable[bytes]) -> None:
         """The peer goes on to tell by VECTOR: of scopes that differ, if it has any logs there."""
         self._has_begun = self._by_root = True
-        self._scopes = {found.scope for found in differing if found.theirs} | set(buckets)
+        self._scopes = {found.theirs for found in differing if found.is_theirs} | set(buckets)
         self._is_all_told()
 
     def new(self, message: New) -> list[Wanted]:
@@ -72,16 +75,23 @@ class Reading:
         """Take what arrived at the peer during the meeting."""
         if message.run:
             self.processed.goes_on(message.run)
-        return self._page(message.mentions, (message.low, message.high) if message.low else None)
+        told = self._take(message.mentions)
+        covers = (message.low, message.high) if message.low else None
+        number = self._pages.announced((wanted.index for wanted in told), covers)
+        self._count(self._pages.close(number))
+        return told
 
     def _page(self, mentions: Sequence[Mention], covers: tuple[int, int] | None) -> list[Wanted]:
+        told = self._take(mentions)
+        number = self._pages.begin((wanted.index for wanted in told), covers)
+        self._count(self._pages.close(number))
+        return told
+
+    def _take(self, mentions: Sequence[Mention]) -> list[Wanted]:
         if self._pages.waiting >= MAX_ANNOUNCES:
             raise ProtocolError("pages that did not wait for an ACK")
-        told = [self._told.take(mention) for mention in mentions]
-        number = self._pages.begin((wanted.index for wanted in told), covers)
-        if not told:
-            self._count(self._pages.close(number))
-        return told
+        self.heard = self._talk.now
+        return [self._told.take(mention) for mention in mentions]
 
     def settle(self, index: int, *, clean: bool) -> None:
         """Note that nothing more is to be done about a log."""
@@ -113,5 +123,14 @@ class Reading:
     @property
     def is_done(self) -> bool:
         """Whether all that the peer has told so far is settled, and it has told all it had."""
-        awaits = not self._has_begun or self._awaits_news or self._scopes
-        return not awaits and not self._pages.waiting
+        return not self.is_awaiting and not self._pages.waiting
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether the peer is still to tell what it had before the meeting."""
+        return not self._has_begun or self._awaits_news or bool(self._scopes)
+
+    @property
+    def awaits_since(self) -> float | None:
+        """Since when nothing but the peer's next page is waited for."""
+        return self.heard if self.is_awaiting and not self._pages.waiting else None

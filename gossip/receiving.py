@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gossip.control import Mode
+from gossip.control import MAX_EVIDENCE, Mode
 from gossip.talk import ProtocolError
 from gossip.wire import MAX_HOPS, Bodies, Data, Proofs, Statements
 from ledger.block import decode_header
@@ -14,13 +14,17 @@ from ledger.run import verify_run
 from ledger.statement import decode_revocation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gossip.inbox import Inbox
     from gossip.talk import Talk
     from gossip.told import Told
+    from gossip.wanted import Wanted
     from gossip.wire import Bulk, RawRun
-    from ledger.store.base import LogKey
+    from ledger.store.base import LateBody, LogKey
 
 
+_EVIDENCE: Final = frozenset({Mode.EVIDENCE})
 _BLOCKS: Final = frozenset({Mode.FROM, Mode.NEWEST, Mode.HEADERS, Mode.BODIES, Mode.BRANCHES})
 
 
@@ -38,77 +42,82 @@ class Receiving:
         self._told = told
         self._inbox = inbox
         self._unwanted = 0
-        self._statements = 0
-        self._proofs = 0
+        self._evidence = 0
 
-    def receive(self, message: Bulk) -> bool:
-        """Take a message; say whether anything in it was asked for.
+    def receive(self, message: Bulk) -> list[Wanted]:
+        """Take a message; return the logs of which it brought what was asked for.
 
         Raises:
             ProtocolError: Something in it is invalid, or too much of it was never asked for.
         """
+        found: list[Wanted | None] = []
         try:
             match message:
                 case Data(runs):
-                    return sum(map(self._run, runs)) > 0
+                    found = [self._run(run) for run in runs]
                 case Bodies(bodies):
-                    wanted = [late for late in bodies if self._is_asked((late.author, late.log))]
-                    self._inbox.add(bodies=wanted)
-                    self._refuse(len(bodies) - len(wanted))
-                    return bool(wanted)
+                    found = [self._body(late) for late in bodies]
                 case Statements(statements):
-                    return sum(self._statement(*statement) for statement in statements) > 0
+                    found = [self._statement(*statement) for statement in statements]
                 case Proofs(proofs):
-                    return sum(map(self._proof, proofs)) > 0
+                    found = [self._proof(proof) for proof in proofs]
         except InvalidError as exc:
             raise ProtocolError(str(exc)) from exc
+        return [wanted for wanted in found if wanted is not None]
 
-    def _is_asked(self, key: LogKey, mode: Mode | None = None) -> bool:
+    def _asked(self, key: LogKey, modes: Iterable[Mode], count: int = 1) -> Wanted | None:
+        """Return the log, if any of ``modes`` was ever asked of it; else count what came."""
         wanted = self._told.by_key.get(key)
-        if wanted is None:
-            return False
-        return not wanted.ever.isdisjoint(_BLOCKS) if mode is None else mode in wanted.ever
+        if wanted is not None and not wanted.ever.isdisjoint(modes):
+            return wanted
+        self._refuse(count)
+        return None
 
     def _refuse(self, count: int) -> None:
         self._unwanted += count
         if self._unwanted > self._talk.setting.policy.limits.unwanted:
             raise ProtocolError("blocks that nobody asked for")
 
-    def _run(self, run: RawRun) -> bool:
+    def _run(self, run: RawRun) -> Wanted | None:
         """Verify a run, which costs a signature, only if its log was asked for."""
-        counts = self._talk.counts
-        counts.blocks_in += len(run.blocks)
+        self._talk.counts.blocks_in += len(run.blocks)
         header = decode_header(run.blocks[0][0])
-        if not self._is_asked((header.author, header.log)):
-            self._refuse(len(run.blocks))
-            return False
-        hops = min(run.hops + 1, MAX_HOPS)
-        self._inbox.add(run=verify_run(run.blocks, self._talk.setting.verify, hops))
-        return True
+        wanted = self._asked((header.author, header.log), _BLOCKS, len(run.blocks))
+        if wanted is not None:
+            hops = min(run.hops + 1, MAX_HOPS)
+            self._inbox.add(run=verify_run(run.blocks, self._talk.setting.verify, hops))
+        return wanted
 
-    def _statement(self, raw: bytes, signature: bytes) -> bool:
+    def _body(self, late: LateBody) -> Wanted | None:
+        wanted = self._asked((late.author, late.log), _BLOCKS)
+        if wanted is not None:
+            self._inbox.add(bodies=(late,))
+        return wanted
+
+    def _statement(self, raw: bytes, signature: bytes) -> Wanted | None:
+        if not self._has_room():
+            return None
         setting = self._talk.setting
-        self._statements += 1
-        if self._statements > setting.policy.limits.evidence:
-            self._refuse(1)
-            return False
         revocation = decode_revocation(raw, signature, setting.verify)
-        if not self._is_asked((revocation.device, 0), Mode.EVIDENCE):
-            self._refuse(1)
-            return False
-        if setting.catalogue.may_revoke(revocation.person, revocation.device):
+        wanted = self._asked((revocation.device, 0), _EVIDENCE)
+        if wanted is not None and setting.catalogue.may_revoke(
+            revocation.person, revocation.device
+        ):
             self._inbox.add(revocation=revocation)
-        return True
+        return wanted
 
-    def _proof(self, raw: bytes) -> bool:
-        setting = self._talk.setting
-        self._proofs += 1
-        if self._proofs > setting.policy.limits.evidence:
+    def _proof(self, raw: bytes) -> Wanted | None:
+        if not self._has_room():
+            return None
+        proof = decode_proof(raw, self._talk.setting.verify)
+        wanted = self._asked((proof.author, proof.log), _EVIDENCE)
+        if wanted is not None:
+            self._inbox.add(proof=proof)
+        return wanted
+
+    def _has_room(self) -> bool:
+        """Count a piece of evidence, before it costs a signature."""
+        self._evidence += 1
+        if self._evidence > MAX_EVIDENCE:
             self._refuse(1)
-            return False
-        proof = decode_proof(raw, setting.verify)
-        if not self._is_asked((proof.author, proof.log), Mode.EVIDENCE):
-            self._refuse(1)
-            return False
-        self._inbox.add(proof=proof)
-        return True
+        return self._evidence <= MAX_EVIDENCE

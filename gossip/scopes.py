@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gossip.control import BUCKET_BYTES, BUCKETS, Buckets, Root, ScopeRoot
+from gossip.control import BUCKET_BYTES, BUCKETS, MAX_SCOPES, Buckets, Root, ScopeRoot
 from gossip.policy import PUBLIC
 from gossip.talk import ProtocolError
 
@@ -22,27 +22,39 @@ class Difference(NamedTuple):
     """What of a scope may differ.
 
     Attributes:
-        scope: Its name in this session.
+        scope: Its name, as this side says it.
+        theirs: Its name, as the peer does.
         shared: Logs of which the peer may hold something.
-        lacking: Logs of which he holds nothing, as far as one can see.
-        ours: Whether this side has any logs there to tell of.
-        theirs: Whether the peer has.
+        lacking: Logs of which it holds nothing, as far as one can see.
+        is_ours: Whether this side has any logs there to tell of.
+        is_theirs: Whether the peer has.
     """
 
     scope: bytes
+    theirs: bytes
     shared: list[LogKey]
     lacking: list[LogKey]
-    ours: bool
-    theirs: bool
+    is_ours: bool
+    is_theirs: bool
+
+
+class _Scope(NamedTuple):
+    group: bytes
+    ours: ScopeRoot
+    digest: Digest
 
 
 class Scopes:
-    """This side's digests and the other's."""
+    """This side's digests and the other's.
+
+    A closed group has another name in each direction, so that nobody shows that he belongs to it
+    by saying a name back.
+    """
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
-        self._ours: dict[bytes, tuple[ScopeRoot, Digest]] = {}
-        self._awaiting: dict[bytes, bytes] = {}
+        self._scopes: dict[bytes, _Scope] = {}
+        self._awaiting: dict[bytes, tuple[_Scope, bytes]] = {}
         self.is_compared = False
 
     @property
@@ -52,19 +64,18 @@ class Scopes:
 
     def send_root(self, *, tells: bool) -> None:
         """Send the digests of all scopes, once; ``tells`` whether VECTORs are to follow."""
-        if self._ours:
+        if self._scopes:
             return
-        setting = self._talk.setting
+        setting, salt = self._talk.setting, self._talk.salt
         recent = setting.policy.limits.recent if setting.peer is None else None
-        for name, group in self._groups().items():
+        groups = sorted(set(setting.policy.groups.values()))[: MAX_SCOPES - 1]
+        for group in (PUBLIC, *groups):
             digest = setting.catalogue.digest(group, recent)
-            root = ScopeRoot(name, self._talk.salt.root(digest.root()), digest.count)
-            self._ours[name] = (root, digest)
-        self._talk.send(Root(tells, [root for root, _ in self._ours.values()]))
-
-    def _groups(self) -> dict[bytes, bytes]:
-        groups = sorted(set(self._talk.setting.policy.groups.values()))
-        return {PUBLIC: PUBLIC} | {self._talk.salt.scope(group): group for group in groups}
+            ours = salt.scope(group, of_initiator=setting.is_initiator)
+            theirs = salt.scope(group, of_initiator=not setting.is_initiator)
+            root = ScopeRoot(ours, salt.root(digest.root()), digest.count)
+            self._scopes[theirs] = _Scope(group, root, digest)
+        self._talk.send(Root(tells, [scope.ours for scope in self._scopes.values()]))
 
     def root(self, message: Root) -> list[Difference]:
         """Take the peer's ROOT; return what differs and can be said at once."""
@@ -72,45 +83,46 @@ class Scopes:
             raise ProtocolError("ROOT twice")
         self.send_root(tells=False)
         self.is_compared = True
-        groups = self._groups()
         found: list[Difference] = []
         for theirs in message.scopes:
-            if theirs.scope not in self._ours:
+            scope = self._scopes.get(theirs.scope)
+            if scope is None:
                 continue
-            ours, digest = self._ours[theirs.scope]
-            if theirs.scope != PUBLIC:
-                self._talk.scopes[theirs.scope] = groups[theirs.scope]
-            if ours.root == theirs.root:
+            self._talk.scopes.add(scope.group)
+            if scope.ours.root == theirs.root:
                 continue
-            if min(ours.count, theirs.count) and max(ours.count, theirs.count) > SMALL:
-                self._awaiting[theirs.scope] = self._buckets(digest)
-                self._talk.send(Buckets(theirs.scope, self._awaiting[theirs.scope]))
+            counts = scope.ours.count, theirs.count
+            if min(counts) and max(counts) > SMALL:
+                self._send_buckets(theirs.scope, scope)
                 continue
-            keys = sorted(digest)
+            keys = sorted(scope.digest)
             shared, lacking = (keys, []) if theirs.count else ([], keys)
-            found.append(Difference(theirs.scope, shared, lacking, bool(keys), bool(theirs.count)))
+            named = scope.ours.scope, theirs.scope
+            found.append(Difference(*named, shared, lacking, counts[0] > 0, counts[1] > 0))
         return found
 
     @property
     def awaited(self) -> list[bytes]:
-        """Scopes that differ and whose buckets have not come yet."""
+        """Scopes that differ and whose buckets have not come yet, as the peer says them."""
         return list(self._awaiting)
 
-    def _buckets(self, digest: Digest) -> bytes:
-        hashes = map(digest.bucket, range(BUCKETS))
-        return b"".join(_EMPTY if h is None else self._talk.salt.bucket(h) for h in hashes)
+    def _send_buckets(self, name: bytes, scope: _Scope) -> None:
+        hashes = map(scope.digest.bucket, range(BUCKETS))
+        shown = b"".join(_EMPTY if h is None else self._talk.salt.bucket(h) for h in hashes)
+        self._awaiting[name] = (scope, shown)
+        self._talk.send(Buckets(scope.ours.scope, shown))
 
     def buckets(self, message: Buckets) -> Difference:
         """Take the peer's BUCKETS of a scope that differs."""
-        ours = self._awaiting.pop(message.scope, None)
-        if ours is None:
+        if message.scope not in self._awaiting:
             raise ProtocolError("BUCKETS that nobody waits for")
-        _, digest = self._ours[message.scope]
+        scope, ours = self._awaiting.pop(message.scope)
         shared: list[LogKey] = []
         lacking: list[LogKey] = []
         for bucket in range(BUCKETS):
             at = slice(bucket * BUCKET_BYTES, (bucket + 1) * BUCKET_BYTES)
             if ours[at] != message.digests[at]:
                 is_empty = message.digests[at] == _EMPTY
-                (lacking if is_empty else shared).extend(digest.keys(bucket))
-        return Difference(message.scope, shared, lacking, ours=True, theirs=True)
+                (lacking if is_empty else shared).extend(scope.digest.keys(bucket))
+        named = scope.ours.scope, message.scope
+        return Difference(*named, shared, lacking, is_ours=True, is_theirs=True)

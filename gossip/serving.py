@@ -1,21 +1,20 @@
-"""One half of a meeting: sending what the peer asked for, in order of worth, as room allows.
+"""One half of a meeting: answering what the peer asks for, in order of worth.
 
-Blocks are read a message's worth at a time, of many logs at once. At most two frames wait in the
-link, so that what is urgent waits for little; how much may be sent at all is for the peer to say
-(CREDIT), and for the byte budgets of both.
+Blocks are read about a message's worth at a time, of many logs at once, and only when nothing is
+ready to be sent; what is urgent is read ahead of what is ready.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
 
 from gossip.chunks import cut_chunk
-from gossip.control import ID_BYTES, Done, DoneRow, Entries, Ids, Mode, Reason
+from gossip.control import ID_BYTES, MAX_EVIDENCE, DoneRow, Entries, Ids, Mode, Reason
 from gossip.effects import Branches, Spans
 from gossip.fair import FairQueue, Place
-from gossip.packing import Packer, block_bytes, branch_units, pack_bodies
+from gossip.outlet import Outlet
+from gossip.packing import Packer, branch_units, pack_bodies, unit_bytes
 from gossip.talk import ProtocolError
 from gossip.wanted import FETCHED
 from gossip.wire import Proofs, Statements, encode_message
@@ -23,7 +22,7 @@ from ledger.run import SIGNED_EVERY
 from ledger.store.base import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from gossip.control import Credit, EntryRow, Request, Want
     from gossip.mentioning import Mentioning
@@ -32,15 +31,17 @@ if TYPE_CHECKING:
     from ledger.store.base import LogKey
 
 CHUNK_BLOCKS: Final = 192
-"""Read at once, for a message or a few."""
+"""Read at once, for a message or two;"""
+CHUNK_BYTES: Final = 130_000
+"""fewer where blocks are long,"""
 TURN_BLOCKS: Final = 64
-"""Of one log in a chunk where others wait; among any so many there is a signature."""
-FRAMES: Final = 2
-"""Waiting in the link."""
+"""but so many of a log, among which there is a signature."""
+URGENT: Final = 1
+"""Up to this class nothing waits for what is ready."""
 MAX_JOBS: Final = 4
 """Under way for one log; an honest peer asks for one thing of a log at a time."""
 _LAST: Final = (1 << 40) - 1
-_ENTRIES: Final = 128
+_ENTRIES: Final = 64
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Job:
         next: Seq of the next block to send.
         until: Last seq wanted; what vouches for it comes along.
         ident: Beginning of the id that the peer holds at ``next`` - 1, until that was compared.
+        ranges: Bodies still to be sent.
     """
 
     request: Request
@@ -60,28 +62,12 @@ class Job:
     next: int = 1
     until: int = _LAST
     ident: bytes = b""
+    ranges: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def place(self) -> Place:
         """Where it waits."""
         return Place(self.request.rank, self.request.mode is not Mode.NEWEST, self.key[0])
-
-
-def _behind_a_signature(seq: int) -> int:
-    """Return where the newest blocks begin: what is before them can then come without them."""
-    return max(seq - 1, 0) // SIGNED_EVERY * SIGNED_EVERY + 1
-
-
-class _Out(NamedTuple):
-    """A frame to be sent; or the end of a request, which must not overtake the frames before.
-
-    An end that the peer can see by itself is only said if the budget takes its frames away.
-    """
-
-    frame: bytes
-    blocks: int
-    done: DoneRow | None = None
-    is_unsaid: bool = False
 
 
 class Serving:
@@ -92,39 +78,27 @@ class Serving:
         mentioned: The logs it was told of.
 
     Attributes:
-        is_spent: Whether a byte budget is.
+        outlet: What is ready for it.
     """
 
     def __init__(self, talk: Talk, mentioned: Mentioning) -> None:
         self._talk = talk
         self._mentioned = mentioned
+        self.outlet = Outlet(talk)
         self._queue: FairQueue[Job] = FairQueue()
         self._jobs: dict[int, int] = {}
-        self._ready: deque[_Out] = deque()
-        self._dones: list[DoneRow] = []
-        self._granted = 0
-        self._budget: int | None = None
-        self._sent = 0
-        self._in_link = 0
         self._is_reading = False
         self._evidence = 0
-        self._starved_since: float | None = None
-        self.is_spent = False
-
-    def begin(self, window: int, budget: int | None) -> None:
-        """Take from the peer's HELLO how much it takes."""
-        ours = self._talk.setting.policy.limits.send
-        self._granted = window
-        self._budget = min((b for b in (budget, ours) if b is not None), default=None)
+        self._mean = 400
 
     def credit(self, message: Credit) -> None:
-        """Take more room; what was given is never taken back."""
-        self._granted = max(self._granted, message.total)
+        """Take more room."""
+        self.outlet.credit(message.total)
         self.pump()
 
     def sent(self) -> None:
         """Note that the link has taken a frame of bulk."""
-        self._in_link -= 1
+        self.outlet.sent()
         self.pump()
 
     # --- requests ---
@@ -133,9 +107,9 @@ class Serving:
         """Take requests."""
         entries: list[EntryRow] = []
         for request in message.requests:
-            key = self._mentioned.key(request.index)
+            key = self._mentioned.asked(request.index)
             if not self._talk.may_offer(self._talk.setting.catalogue.scope(key)):
-                self._dones.append(DoneRow(request.index, request.mode, Reason.ALL))
+                self.outlet.end_now(DoneRow(request.index, request.mode, Reason.ALL))
             elif request.mode is Mode.ENTRY:
                 entries.append(self._mentioned.entry(request.index))
             else:
@@ -147,8 +121,8 @@ class Serving:
     def _enqueue(self, request: Request, key: LogKey) -> None:
         if self._jobs.get(request.index, 0) >= MAX_JOBS:
             raise ProtocolError("the same log asked for again and again")
-        if self.is_spent and request.mode is not Mode.IDS:
-            self._dones.append(DoneRow(request.index, request.mode, Reason.BUDGET))
+        if self.outlet.is_spent and request.mode is not Mode.IDS:
+            self.outlet.end_now(DoneRow(request.index, request.mode, Reason.BUDGET))
             return
         self._jobs[request.index] = self._jobs.get(request.index, 0) + 1
         job = Job(request, key)
@@ -158,6 +132,9 @@ class Serving:
             case Mode.NEWEST, (int(count),):
                 log = self._talk.setting.catalogue.logs.get(key)
                 job.next = _behind_a_signature((log.head if log is not None else 0) - count + 1)
+            case Mode.BODIES, ends:
+                seqs = cast("tuple[int, ...]", ends)
+                job.ranges = list(zip(seqs[::2], seqs[1::2], strict=True))
             case _:
                 pass
         self._queue.put(job.place, job)
@@ -168,64 +145,28 @@ class Serving:
         self._jobs[index] -= 1
         if not self._jobs[index]:
             del self._jobs[index]
-        row = DoneRow(index, job.request.mode, reason or Reason.ALL)
-        self._ready.append(_Out(b"", 0, row, is_unsaid=reason is None))
+        if reason is not None:
+            self.outlet.end(job.request.rank, DoneRow(index, job.request.mode, reason))
 
-    # --- sending ---
+    def _give_up(self) -> None:
+        """The budget is spent: end whatever waits."""
+        self.outlet.is_spent = True
+        while (taken := self._queue.take()) is not None:
+            self._finish(taken[1], Reason.BUDGET)
+
+    # --- reading ---
 
     def pump(self) -> None:
         """Send what may be sent, and read what comes next."""
-        self._send_ready()
-        while self._queue and not self._is_reading and not self._ready:
+        self.outlet.pump()
+        while not self._is_reading and self._may_read():
             self._begin_next()
-            self._send_ready()
-        if self._dones:
-            rows, self._dones = self._dones, []
-            self._talk.send(Done(rows))
+            self.outlet.pump()
 
-    def _send_ready(self) -> None:
-        while self._ready:
-            out = self._ready[0]
-            if out.done is not None:
-                self._dones += [] if out.is_unsaid else [out.done]
-            elif not self._may_send(len(out.frame)):
-                return
-            else:
-                self._send(out)
-            if self._ready:
-                self._ready.popleft()
-
-    def _may_send(self, size: int) -> bool:
-        if self._budget is not None and self._sent + size > self._budget:
-            self._spend_all()
-            return False
-        if self._sent + size > self._granted:
-            if self._starved_since is None:
-                self._starved_since = self._talk.now
-            return False
-        return self._in_link < FRAMES
-
-    def _send(self, out: _Out) -> None:
-        if self._dones:
-            rows, self._dones = self._dones, []
-            self._talk.send(Done(rows))
-        self._starved_since = None
-        self._sent += len(out.frame)
-        self._in_link += 1
-        self._talk.counts.blocks_out += out.blocks
-        self._talk.send_frame(out.frame, bulk=True)
-
-    def _spend_all(self) -> None:
-        """End everything: the budget is spent."""
-        self.is_spent = True
-        self._starved_since = None
-        while (taken := self._queue.take()) is not None:
-            self._finish(taken[1], Reason.BUDGET)
-        ends = [out.done for out in self._ready if out.done is not None]
-        self._ready.clear()
-        self._dones += [replace(row, reason=Reason.BUDGET) for row in ends]
-
-    # --- reading ---
+    def _may_read(self) -> bool:
+        """Nothing is read ahead of what is ready, but for what is urgent."""
+        ready, waiting = self.outlet.rank, self._queue.rank
+        return waiting is not None and (ready is None or waiting <= URGENT < ready)
 
     def _begin_next(self) -> None:
         taken = self._queue.take()
@@ -239,11 +180,12 @@ class Serving:
                 seqs = [low + step * number for number in range(count)]
                 spans = [Span(job.key, seq, seq) for seq in seqs if seq <= _LAST]
                 self._load(spans, lambda rows: self._send_ids(job, rows))
-            case Mode.BODIES, ends:
-                ranges = cast("tuple[int, ...]", ends)
-                pairs = zip(ranges[::2], ranges[1::2], strict=True)
-                spans = [Span(job.key, low, high) for low, high in pairs]
-                self._load(spans, lambda rows: self._send_bodies(job, rows))
+            case Mode.BODIES, _:
+                low, high = job.ranges.pop(0)
+                end = min(high, low + TURN_BLOCKS - 1)
+                if end < high:
+                    job.ranges.insert(0, (end + 1, high))
+                self._load([Span(job.key, low, end)], lambda rows: self._send_bodies(job, rows))
             case Mode.BRANCHES, _:
                 self._is_reading = True
                 self._talk.load(
@@ -257,85 +199,106 @@ class Serving:
         self._is_reading = True
         self._talk.load(Spans(tuple(spans)), lambda rows: then(cast("list[list[Block]]", rows)))
 
-    def _have_read(self) -> Packer:
-        self._is_reading = False
-        return Packer(self._talk.frame)
-
-    def _put(self, job: Job, frames: Iterable[bytes], blocks: int = 0) -> None:
-        for frame in frames:
-            self._ready.append(_Out(frame, blocks))
-            self._queue.spend(job.place, len(frame))
-
     def _read_chunk(self, job: Job) -> None:
         """Read the next blocks of as many logs of one class as fill a message."""
-        jobs, planned = [job], self._left(job)
-        while planned < CHUNK_BLOCKS:
-            more = self._queue.take(job.request.rank)
+        most = max(TURN_BLOCKS, min(CHUNK_BLOCKS, CHUNK_BYTES // self._mean))
+        jobs, planned = [job], self._due(job)
+        while planned < most:
+            more = self._queue.take_along(job.request.rank)
             if more is None:
                 break
-            if more[1].request.mode not in FETCHED:
-                self._queue.put(more[1].place, more[1])
+            if more.request.mode not in FETCHED:
+                self._queue.put_back(more.place, more)
                 break
-            jobs.append(more[1])
-            planned += self._left(more[1])
-        turn = TURN_BLOCKS if len(jobs) > 1 else CHUNK_BLOCKS
+            jobs.append(more)
+            planned += self._due(more)
+        turn = TURN_BLOCKS if len(jobs) > 1 else most
         spans = [Span(j.key, j.next, min(j.next + turn, j.until + TURN_BLOCKS) - 1) for j in jobs]
         self._load(spans, lambda rows: self._send_chunk(jobs, rows))
 
-    def _left(self, job: Job) -> int:
+    def _due(self, job: Job) -> int:
+        """Return about how many blocks a turn of ``job`` brings."""
         log = self._talk.setting.catalogue.logs.get(job.key)
         high = log.pieces[-1].high if log is not None and log.pieces else job.next
-        return max(1, min(TURN_BLOCKS, min(high, job.until) - job.next + 1))
+        return max(1, min(TURN_BLOCKS, high - job.next + 1, job.until - job.next + TURN_BLOCKS))
+
+    # --- what was read ---
 
     def _send_chunk(self, jobs: list[Job], rows: list[list[Block]]) -> None:
-        packer, catalogue = self._have_read(), self._talk.setting.catalogue
-        frames: list[bytes] = []
+        catalogue = self._talk.setting.catalogue
+        units: list[tuple[Job, list[Block]]] = []
         ended: list[tuple[Job, Reason | None]] = []
         for job, blocks in zip(jobs, rows, strict=True):
-            chunk = cut_chunk(
-                job, blocks, catalogue.logs.get(job.key), self._mentioned.seq(job.key)
-            )
-            for unit in chunk.units:
-                frames += packer.add(unit, catalogue.hops(job.key))
-                self._queue.spend(job.place, sum(map(block_bytes, unit)))
+            log, mentioned = catalogue.logs.get(job.key), self._mentioned.seq(job.key)
+            chunk = cut_chunk(job, blocks, log, mentioned)
+            units += [(job, unit) for unit in chunk.units]
             if chunk.is_last:
                 ended.append((job, chunk.reason))
             else:
-                self._queue.put(job.place, job)
-        frames += packer.flush()
-        self._talk.counts.blocks_out += packer.blocks
-        self._ready += [_Out(frame, 0) for frame in frames]
+                self._queue.put_back(job.place, job)
+        fits = self._send_units(units)
         for job, reason in ended:
-            self._finish(job, reason)
+            self._finish(job, reason if fits else Reason.BUDGET)
+        self._have_sent(fits=fits)
+
+    def _send_units(self, units: Sequence[tuple[Job, list[Block]]]) -> bool:
+        """Make frames of ``units``, all of one class; say whether the budget had room for all."""
+        packer, left, fits = Packer(self._talk.frame), self.outlet.left, True
+        for job, unit in units:
+            size = unit_bytes(unit, self._talk.frame)
+            if left is not None and size > left:
+                fits = False
+                break
+            left = None if left is None else left - size
+            self._queue.spend(job.place, size)
+            self._mean = (7 * self._mean + size // len(unit)) // 8
+            for frame in packer.add(unit, self._talk.setting.catalogue.hops(job.key)):
+                self.outlet.put(job.request.rank, frame)
+        for frame in packer.flush():
+            self.outlet.put(units[0][0].request.rank, frame)
+        self._talk.counts.blocks_out += packer.blocks
+        return fits
+
+    def _send_frames(self, job: Job, frames: Iterable[bytes]) -> bool:
+        """Put frames of one request; say whether the budget had room for all."""
+        for frame in frames:
+            left = self.outlet.left
+            if left is not None and len(frame) > left:
+                return False
+            self._queue.spend(job.place, len(frame))
+            self.outlet.put(job.request.rank, frame)
+        return True
+
+    def _have_sent(self, *, fits: bool) -> None:
+        self._is_reading = False
+        if not fits:
+            self._give_up()
         self.pump()
 
     def _send_ids(self, job: Job, rows: list[list[Block]]) -> None:
-        self._have_read()
         low, step, _ = cast("tuple[int, int, int]", job.request.args)
         held = b"".join(blocks[0].id[:ID_BYTES] if blocks else b"" for blocks in rows)
         self._talk.send(Ids(job.request.index, low, step, held))
         self._finish(job, None)
-        self.pump()
+        self._have_sent(fits=True)
 
     def _send_bodies(self, job: Job, rows: list[list[Block]]) -> None:
-        self._have_read()
-        blocks = [block for row in rows for block in row]
-        self._put(job, pack_bodies(blocks, self._talk.frame))
-        self._finish(job, Reason.ALL)
-        self.pump()
+        fits = self._send_frames(job, pack_bodies(rows[0], self._talk.frame))
+        if fits and job.ranges:
+            self._queue.put_back(job.place, job)
+        else:
+            self._finish(job, Reason.ALL if fits else Reason.BUDGET)
+        self._have_sent(fits=fits)
 
     def _send_branches(self, job: Job, blocks: list[Block]) -> None:
-        packer = self._have_read()
         log = self._talk.setting.catalogue.logs.get(job.key)
         fork = log.fork if log is not None and log.fork is not None else _LAST
         trunk = [block for block in blocks if block.header.seq < fork]
         kept = [block for block in blocks if block.header.seq >= fork]
-        for unit in branch_units(trunk, kept):
-            self._put(job, packer.add(unit, self._talk.setting.catalogue.hops(job.key)))
-        self._put(job, packer.flush())
-        self._talk.counts.blocks_out += packer.blocks
-        self._finish(job, Reason.ALL)
-        self.pump()
+        units = [(job, unit) for unit in branch_units(trunk, kept)]
+        fits = not units or self._send_units(units)
+        self._finish(job, Reason.ALL if fits else Reason.BUDGET)
+        self._have_sent(fits=fits)
 
     def _send_evidence(self, job: Job) -> None:
         catalogue = self._talk.setting.catalogue
@@ -345,20 +308,22 @@ class Serving:
         if job.key[1] == 0:
             statements = catalogue.statements(job.key[0])
             messages += [Statements([(s.raw, s.signature)]) for s in statements]
-        room = self._talk.setting.policy.limits.evidence - self._evidence
+        room = MAX_EVIDENCE - self._evidence
         now = messages[: max(room, 0)]
         self._evidence += len(now)
-        self._put(job, map(encode_message, now))
-        self._finish(job, Reason.ALL if len(now) == len(messages) else Reason.LATER)
-
-    # --- its end ---
+        fits = self._send_frames(job, map(encode_message, now))
+        if not fits:
+            self._finish(job, Reason.BUDGET)
+            self._give_up()
+        else:
+            self._finish(job, Reason.ALL if len(now) == len(messages) else Reason.LATER)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing that was asked for is left to send."""
-        return not (self._queue or self._is_reading or self._ready or self._in_link)
+        return not (self._queue or self._is_reading) and self.outlet.is_empty
 
-    @property
-    def starved_since(self) -> float | None:
-        """Since when frames wait for the peer's credit."""
-        return self._starved_since
+
+def _behind_a_signature(seq: int) -> int:
+    """Return where the newest blocks begin: what is before them can then come without them."""
+    return max(seq - 1, 0) // SIGNED_EVERY * SIGNED_EVERY + 1

@@ -21,20 +21,20 @@ from typing import TYPE_CHECKING, Final
 
 from gossip import control
 from gossip.control import STAYS, VERSION, Bye, Greeting, Hello
-from gossip.cursor import MAX_SEEN_BYTES, Seen, decode_seen
 from gossip.describing import Describing
 from gossip.effects import Effect, End, Finish
+from gossip.notes import remember, seen_note, told_note
 from gossip.pulling import Pulling
 from gossip.serving import Serving
 from gossip.talk import Counts, ProtocolError, Setting, SilentError, Talk
 from gossip.wire import Bodies, Data, Proofs, Statements, Unknown, decode_message
-from ledger.codec import decode, encode
 from ledger.errors import InvalidError
 from ledger.store.base import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gossip.cursor import Seen
     from gossip.effects import Answer
     from gossip.wire import Message
     from ledger.store.base import Absorbed, LogKey
@@ -67,36 +67,6 @@ TRANSITIONS: Final = frozenset(
 )
 
 
-def seen_note(device: bytes) -> str:
-    """Return the name of the note that says what was processed of a device's store."""
-    return f"seen/{device.hex()}"
-
-
-def told_note(device: bytes) -> str:
-    """Return the name of the note that says what a device processed of this store."""
-    return f"told/{device.hex()}"
-
-
-def remember(seen: Seen, wants: bytes) -> bytes:
-    """Return the note that keeps ``seen``, which is worth something while ``wants`` is the same.
-
-    What was declined counts as processed; once more is wanted, it no longer does.
-    """
-    return encode((wants, *seen.fields()))
-
-
-def recall(note: bytes | None, wants: bytes) -> Seen | None:
-    """Return what ``remember`` kept; None if that is worth nothing (any more)."""
-    try:
-        match None if note is None else decode(note, MAX_SEEN_BYTES):
-            case [bytes(was), *fields] if was == wants:
-                return decode_seen(fields)
-            case _:
-                return None
-    except InvalidError:
-        return None
-
-
 class Session:
     """One meeting.
 
@@ -114,7 +84,7 @@ class Session:
         self._pulling = Pulling(self._talk)
         self._describing = Describing(self._talk, self._pulling.told.knows)
         self._serving = Serving(self._talk, self._describing.mentioned)
-        self._began = 0.0
+        self._began = self._heard = 0.0
         self._stays = False
         self._is_through = False
         self._is_saving = False
@@ -137,6 +107,7 @@ class Session:
         counts = self._talk.counts
         counts.frames_in += 1
         counts.bytes_in += len(frame)
+        self._heard = now
         return self._handle(now, lambda: self._read(frame))
 
     def drained(self, now: float) -> list[Effect]:
@@ -191,15 +162,26 @@ class Session:
                 return self._began + limits.greeting
             case _:
                 pass
-        starved = self._serving.starved_since
+        waits, unsaved = self._waits_since, self._unsaved_since
         due = [
             self._pulling.next_tick,
             self._describing.cover_due,
-            None if starved is None else starved + limits.silence,
-            None if self._unsaved_since is None else self._unsaved_since + limits.settle,
-            None if self.state is not State.PARTING else self._began + limits.silence,
+            None if waits is None else waits + limits.stall,
+            None if unsaved is None else unsaved + limits.settle,
         ]
         return min((at for at in due if at is not None), default=None)
+
+    @property
+    def _waits_since(self) -> float | None:
+        """Since when something is due from the peer: credit, a page, an ACK, its BYE."""
+        unacked, outlet = self._describing.unacked_since, self._serving.outlet
+        since = [
+            outlet.starved_since,
+            self._pulling.reading.awaits_since,
+            None if unacked is None else max(unacked, outlet.moved),
+            self._heard if self.state is State.PARTING else None,
+        ]
+        return min((at for at in since if at is not None), default=None)
 
     # --- the machine ---
 
@@ -220,11 +202,11 @@ class Session:
         if (self.state, state) not in TRANSITIONS:
             raise RuntimeError(f"from {self.state.name} to {state.name}")
         self.state = state
-        self._began = self._talk.now
 
     def _greet(self) -> None:
         setting, limits = self._setting, self._setting.policy.limits
         self._enter(State.GREETING)
+        self._began = self._talk.now
         self._describing.greet()
         told = None
         if setting.peer is not None:
@@ -234,7 +216,7 @@ class Session:
                 (VERSION,),
                 STAYS if setting.policy.live else 0,
                 limits.frame,
-                self._pulling.inbox.granted,
+                limits.window,
                 limits.receive,
                 told,
             )
@@ -256,9 +238,9 @@ class Session:
         self._enter(State.SYNCING)
         policy, is_contact = self._setting.policy, self._setting.peer is not None
         self._stays = policy.live and bool(message.features & STAYS)
-        self._talk.frame = min(message.frame_limit, policy.limits.frame)
+        self._talk.frame = min(message.frame_limit, message.window, policy.limits.frame)
         told = message.contact if is_contact else None
-        self._serving.begin(message.window, message.budget)
+        self._serving.outlet.begin(message.window, message.budget)
         self._pulling.reading.begin(told)
         self._describing.begin(told.seen if told is not None else None, is_contact=is_contact)
 
@@ -311,10 +293,7 @@ class Session:
             if now - self._began >= limits.greeting:
                 raise SilentError
             return
-        starved = self._serving.starved_since
-        if starved is not None and now - starved >= limits.silence:
-            raise SilentError
-        if self.state is State.PARTING and now - self._began >= limits.silence:
+        if (waits := self._waits_since) is not None and now - waits >= limits.stall:
             raise SilentError
         if (due := self._describing.cover_due) is not None and now >= due:
             self._describing.cover()
@@ -330,7 +309,7 @@ class Session:
             self._unsaved_since = self._talk.now
         is_equal = (
             self._pulling.is_done and self._describing.is_told and self._serving.is_idle
-        ) or (self._serving.is_spent and self._serving.is_idle and self._pulling.is_done)
+        ) or (self._serving.outlet.is_spent and self._serving.is_idle and self._pulling.is_done)
         if self._stays:
             wanted = State.LIVE if is_equal else State.SYNCING
             if self.state is not wanted and self.state is not State.PARTING:
@@ -338,7 +317,7 @@ class Session:
         elif is_equal and self.state is State.SYNCING:
             self._part()
         if self._has_left and (self.state is State.PARTING or self._stays):
-            self._finish(End.SPENT if self._serving.is_spent else End.DONE)
+            self._finish(End.SPENT if self._serving.outlet.is_spent else End.DONE)
 
     def _part(self) -> None:
         """Say what is left to say, one thing after the other, and then BYE."""
@@ -348,6 +327,7 @@ class Session:
             self._save()
         elif not self._is_saving:
             self._enter(State.PARTING)
+            self._heard = self._talk.now
             self._talk.send(Bye())
 
     def _save(self) -> None:

@@ -151,6 +151,11 @@ class Salt:
         shown = self._hash(b"b" + digest, BUCKET_BYTES)
         return shown if any(shown) else b"\x00\x00\x00\x01"
 
-    def scope(self, group: bytes) -> bytes:
-        """Return what names a closed group in this session."""
-        return self._hash(b"g" + group, SCOPE_BYTES)
+    def scope(self, group: bytes, *, of_initiator: bool) -> bytes:
+        """Return what names a scope in this session; the public one's name is empty.
+
+        Args:
+            group: Id of a closed group, or nothing.
+            of_initiator: Whether the side that opened the link says it, or the other.
+        """
+        return self._hash((b"i" if of_initiator else b"a") + group, SCOPE_BYTES) if group else b""

@@ -45,6 +45,7 @@ class Setting:
         policy: What it wants and offers.
         binding: What both sides know of this link's session, 32 bytes chosen by neither alone.
         peer: Whom the link authenticated, if anybody.
+        is_initiator: Whether this side opened the link.
         seen: What was processed of the peer's store, from earlier meetings.
         verify: Checks one signature.
     """
@@ -53,6 +54,7 @@ class Setting:
     claims: Claims
     policy: Policy
     binding: bytes
+    is_initiator: bool = False
     peer: Peer | None = None
     seen: Seen | None = None
     verify: Verify = is_signed
@@ -92,14 +94,14 @@ class Talk:
         meeting: Its number among this node's.
         now: The moment of the input being handled, seconds of any monotonic clock.
         frame: Longest message the other side takes.
-        scopes: Closed groups that both sides named: by the name of this session, the id.
+        scopes: Groups that the peer has shown to belong to, by their ids.
     """
 
     setting: Setting
     meeting: int
     now: float = 0.0
     frame: int = MIN_FRAME_BYTES
-    scopes: dict[bytes, bytes] = field(default_factory=dict)
+    scopes: set[bytes] = field(default_factory=set)
     counts: Counts = field(default_factory=Counts)
     salt: Salt = field(init=False)
     _effects: list[Effect] = field(default_factory=list)
@@ -161,6 +163,4 @@ class Talk:
 
     def may_offer(self, scope: bytes | None) -> bool:
         """Say whether the peer may be told what is in ``scope``."""
-        return self.setting.policy.shares(scope, self.setting.peer) or scope in (
-            self.scopes.values()
-        )
+        return scope in self.scopes or self.setting.policy.shares(scope, self.setting.peer)

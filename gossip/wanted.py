@@ -33,13 +33,15 @@ class Ask(NamedTuple):
         mode: What of the log.
         args: As in ``control.Request``.
         target: Seq up to which blocks are to come.
-        since: When it was sent, seconds.
+        since: When it was sent, or brought something last, seconds.
+        is_answered: Whether the answer has come, and waits for the store.
     """
 
     mode: Mode
     args: tuple[int | bytes, ...]
     target: int
     since: float
+    is_answered: bool = False
 
     @property
     def ends_unsaid(self) -> bool:
@@ -67,7 +69,8 @@ class Wanted:
         differs: Whether the peer said that its blocks are others.
         bodiless: Lowest seq without body when bodies were asked for; asked again only beyond it.
         is_counted: Whether what is lacking was counted since the last mention.
-        ended: Why the peer ended the last request early, if not because that is all.
+        ended: Why the peer ended a request for blocks early, if not because that is all.
+        is_put_off: Whether evidence is to come another time.
     """
 
     index: int
@@ -86,6 +89,7 @@ class Wanted:
     bodiless: int = 0
     is_counted: bool = False
     ended: Reason | None = None
+    is_put_off: bool = False
 
     def begin(self, ask: Ask) -> None:
         """Note a request."""
@@ -101,7 +105,7 @@ class Wanted:
         self.tried = set()
         self.asks = self.bodiless = 0
         self.differs = False
-        self.is_settled = self.is_counted = False
+        self.is_settled = self.is_counted = self.is_put_off = False
 
 
 class Settle(NamedTuple):
@@ -166,7 +170,7 @@ def _after(wanted: Wanted, log: Log) -> Settle:
     found = wanted.comparison.found if wanted.comparison is not None else None
     if (found or wanted.differs) and (log.fork is None or log.fork > (found or log.fork)):
         return FAILED
-    return FAILED if wanted.ended is not None else _CLEAN
+    return FAILED if wanted.ended is not None or wanted.is_put_off else _CLEAN
 
 
 def _theirs(wanted: Wanted) -> tuple[Range, ...]:

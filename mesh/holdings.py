@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
 from gossip.catalogue import Catalogue, Changes
@@ -38,6 +39,7 @@ class Holdings:
         self.catalogue = Catalogue(policy)
         self.claims = Claims(policy.limits.patience)
         self._store = store
+        self._alone = asyncio.Lock()
         self._listeners: set[Callable[[Mapping[LogKey, bool]], None]] = set()
 
     @classmethod
@@ -73,8 +75,9 @@ class Holdings:
 
     async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
         """Take a batch into the store, and notice what it changed."""
-        absorbed = await self._store.absorb(batch, seen=seen, durable=durable)
-        await self.learn(absorbed)
+        async with self._alone:
+            absorbed = await self._store.absorb(batch, seen=seen, durable=durable)
+            await self.learn(absorbed)
         return absorbed
 
     async def learn(self, absorbed: Absorbed) -> None:

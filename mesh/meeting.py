@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
-from gossip.session import Session, recall, seen_note
+from gossip.notes import recall, seen_note
+from gossip.session import Session
 from gossip.talk import Setting
 from ledger.errors import StoreError
 from transports.base import LinkClosedError
@@ -69,6 +70,7 @@ class Meeting:
         keeper: Takes what comes.
         clock: Gives ms since 1970, for display.
         binding: 32 bytes that both sides know of this link's session.
+        is_initiator: Whether this side opened the link.
         peer: Whom the link authenticated, if anybody.
         seen: As ``gossip.session.recall`` returns it.
     """
@@ -81,11 +83,14 @@ class Meeting:
         *,
         clock: Callable[[], int],
         binding: bytes,
+        is_initiator: bool,
         peer: Peer | None = None,
         seen: Seen | None = None,
     ) -> None:
         catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
-        self.session = Session(Setting(catalogue, claims, policy, binding, peer, seen))
+        self.session = Session(
+            Setting(catalogue, claims, policy, binding, is_initiator, peer, seen)
+        )
         self._link = link
         self._holdings = holdings
         self._keeper = keeper
@@ -219,6 +224,7 @@ class Meeting:
             now, due = self._loop.time(), self.session.next_tick()
             if due is not None and due <= now:
                 self._carry_out(self.session.tick(now))
+                await asyncio.sleep(0)  # whatever is wrong here must not stop everything else
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if due is None else due - now):
@@ -233,6 +239,7 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     *,
     clock: Callable[[], int],
     binding: bytes,
+    is_initiator: bool,
     peer: Peer | None = None,
 ) -> Outcome:
     """Meet whoever is at the other end of ``link``; see ``Meeting``.
@@ -242,5 +249,14 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     """
     note = None if peer is None else await store.note(seen_note(peer.device))
     seen = recall(note, holdings.policy.wants)
-    meeting = Meeting(link, holdings, keeper, clock=clock, binding=binding, peer=peer, seen=seen)
+    meeting = Meeting(
+        link,
+        holdings,
+        keeper,
+        clock=clock,
+        binding=binding,
+        is_initiator=is_initiator,
+        peer=peer,
+        seen=seen,
+    )
     return await meeting.hold()

@@ -139,5 +139,5 @@ class Absorption(BatchBodies):
                 self._changes.revocation_drops.append(gone)
         pending.append(revocation)
         self._arrive(What.STATEMENT, (revocation.device, 0), 0, 0)
-        if revocation.device not in self.outcome.revoked:
-            self.outcome.revoked.append(revocation.device)
+        concerned = {revocation.device} | {gone.device for gone in held if gone not in kept}
+        self.outcome.revoked += sorted(concerned - set(self.outcome.revoked))

@@ -183,7 +183,7 @@ class Absorbed:
         known: Blocks that were; one that belongs to no kept branch of a fork is neither.
         bodies: Bodies filled in later.
         forks: Logs whose verdict is new or smaller.
-        revoked: Devices with a new statement.
+        revoked: Devices about which there is a new statement, or one less.
         grown: Logs that got new blocks.
         refused: Logs and why a run of theirs, or a body, was not taken.
         rolled_back: Whether the batch shows that this store is an old copy of itself.

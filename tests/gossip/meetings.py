@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
+from gossip.notes import recall, seen_note
 from gossip.policy import Peer, Policy
-from gossip.session import Session, recall, seen_note
+from gossip.session import Session
 from gossip.talk import Setting
 from gossip.wire import Message, decode_message
 from ledger.block import Block
@@ -150,11 +151,11 @@ class Meeting:
         self.bytes = 0
         self.is_cut = False
         self.ends = [
-            self._end(left, right.peer if contacts else None, binding),
-            self._end(right, left.peer if contacts else None, binding),
+            self._end(left, right.peer if contacts else None, binding, is_initiator=True),
+            self._end(right, left.peer if contacts else None, binding, is_initiator=False),
         ]
 
-    def _end(self, node: Node, peer: Peer | None, binding: bytes) -> Side:
+    def _end(self, node: Node, peer: Peer | None, binding: bytes, *, is_initiator: bool) -> Side:
         note = now_run(node.store.note(seen_note(peer.device))) if peer is not None else None
         seen = recall(note, node.policy.wants)
         setting = Setting(
@@ -162,6 +163,7 @@ class Meeting:
             node.holdings.claims,
             node.policy,
             binding,
+            is_initiator,
             peer,
             seen,
             node.verify,

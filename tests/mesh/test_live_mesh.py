@@ -33,7 +33,15 @@ class Mesh:
         self.links.append(here)
         for node, peer, link in ((left, right.peer, here), (right, left.peer, there)):
             held = node.holdings
-            one = Meeting(link, held, held, clock=lambda: 0, binding=binding, peer=peer)
+            one = Meeting(
+                link,
+                held,
+                held,
+                clock=lambda: 0,
+                binding=binding,
+                is_initiator=link is here,
+                peer=peer,
+            )
             self.meetings.append(one)
             group.create_task(one.hold())
 

@@ -7,8 +7,9 @@ import pytest
 
 from gossip.control import Hello
 from gossip.effects import End
+from gossip.notes import seen_note
 from gossip.policy import Limits, Peer, Policy
-from gossip.session import State, seen_note
+from gossip.session import State
 from gossip.wire import encode_message
 from ledger.errors import StoreError
 from ledger.store.base import Absorbed, Batch
@@ -23,7 +24,15 @@ from transports.memory import MemoryLink
 
 
 def meeting(node: Node, link: MemoryLink, peer: Peer | None = None) -> Meeting:
-    return Meeting(link, node.holdings, node.holdings, clock=lambda: 0, binding=BINDING, peer=peer)
+    return Meeting(
+        link,
+        node.holdings,
+        node.holdings,
+        clock=lambda: 0,
+        binding=BINDING,
+        is_initiator=node.number == 1,
+        peer=peer,
+    )
 
 
 async def both(left: Meeting, right: Meeting) -> tuple[Outcome, Outcome]:
@@ -155,6 +164,7 @@ class Home:
     """A device with a store on disk and a writer."""
 
     def __init__(self, number: int, store: SqliteStore, holdings: Holdings, writer: Writer) -> None:
+        self.number = number
         self.peer = Peer(device_keys(number).public, person_key(number).signing.public)
         self.store = store
         self.holdings = holdings
@@ -168,6 +178,7 @@ class Home:
             self.writer,
             clock=lambda: 0,
             binding=BINDING,
+            is_initiator=self.number == 1,
             peer=peer,
         )
 
@@ -239,7 +250,9 @@ def test_a_store_that_fails_ends_the_meeting_with_its_error() -> None:
 
     async def scenario() -> tuple[BaseException | Outcome, BaseException | Outcome]:
         here, there = MemoryLink.pair()
-        failing = Meeting(there, right.holdings, FullDisk(), clock=lambda: 0, binding=BINDING)
+        failing = Meeting(
+            there, right.holdings, FullDisk(), clock=lambda: 0, binding=BINDING, is_initiator=False
+        )
         one, other = await asyncio.gather(
             meeting(left, here).hold(), failing.hold(), return_exceptions=True
         )

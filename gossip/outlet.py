@@ -1,0 +1,128 @@
+"""The way out for bulk: frames that are ready, in order of class, as room and budget allow."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from gossip.control import MAX_CLASS, Done, DoneRow
+
+if TYPE_CHECKING:
+    from gossip.talk import Talk
+
+FRAMES: Final = 2
+"""Waiting in the link, so that what is urgent waits for little."""
+
+
+class _Out(NamedTuple):
+    """A frame; or the end of a request, which must not overtake the frames before it."""
+
+    frame: bytes
+    end: DoneRow | None = None
+
+
+class Outlet:
+    """What is ready to be sent.
+
+    Args:
+        talk: The session's surroundings.
+
+    Attributes:
+        is_spent: Whether a byte budget is: nothing more is made ready.
+        starved_since: Since when frames wait for nothing but the peer's credit.
+        moved: When the peer or the link took something last.
+    """
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._ready: list[deque[_Out]] = [deque() for _ in range(MAX_CLASS + 1)]
+        self._waiting = 0
+        self._granted = 0
+        self._budget: int | None = None
+        self._sent = 0
+        self._in_link = 0
+        self._ends: list[DoneRow] = []
+        self.is_spent = False
+        self.starved_since: float | None = None
+        self.moved = 0.0
+
+    def begin(self, window: int, budget: int | None) -> None:
+        """Take from the peer's HELLO how much it takes."""
+        ours = self._talk.setting.policy.limits.send
+        self._granted = window
+        self._budget = min((b for b in (budget, ours) if b is not None), default=None)
+
+    @property
+    def left(self) -> int | None:
+        """Bytes of the budget that no frame was made for yet; None where there is none."""
+        return None if self._budget is None else self._budget - self._sent - self._waiting
+
+    @property
+    def rank(self) -> int | None:
+        """The first class of which something is ready."""
+        return next((rank for rank, line in enumerate(self._ready) if line), None)
+
+    def put(self, rank: int, frame: bytes) -> None:
+        """Add a frame; the budget has room for it."""
+        self._waiting += len(frame)
+        self._ready[rank].append(_Out(frame))
+
+    def end(self, rank: int, row: DoneRow) -> None:
+        """Add the end of a request, to be said after the frames of its class so far."""
+        self._ready[rank].append(_Out(b"", row))
+
+    def end_now(self, row: DoneRow) -> None:
+        """Say the end of a request of which there are no frames."""
+        self._ends.append(row)
+
+    def credit(self, total: int) -> None:
+        """Take more room; what was given is never taken back."""
+        if total > self._granted:
+            self._granted = total
+            self.starved_since = None
+            self.moved = self._talk.now
+
+    def sent(self) -> None:
+        """Note that the link has taken a frame."""
+        self._in_link -= 1
+        self.moved = self._talk.now
+
+    def pump(self) -> None:
+        """Send what may be sent."""
+        while (rank := self.rank) is not None:
+            out = self._ready[rank][0]
+            if out.end is not None:
+                self._ends.append(out.end)
+            elif not self._may_send(len(out.frame)):
+                break
+            else:
+                self._send(out.frame)
+            self._ready[rank].popleft()
+        self._say_ends()
+
+    def _may_send(self, size: int) -> bool:
+        if self._in_link >= FRAMES:
+            return False
+        if self._sent + size <= self._granted:
+            return True
+        if self._in_link == 0 and self.starved_since is None:
+            self.starved_since = self._talk.now
+        return False
+
+    def _send(self, frame: bytes) -> None:
+        self._say_ends()
+        self.starved_since = None
+        self._waiting -= len(frame)
+        self._sent += len(frame)
+        self._in_link += 1
+        self._talk.send_frame(frame, bulk=True)
+
+    def _say_ends(self) -> None:
+        if self._ends:
+            rows, self._ends = self._ends, []
+            self._talk.send(Done(rows))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is ready, and nothing waits in the link."""
+        return self.rank is None and not self._in_link
