@@ -115,13 +115,13 @@ class Holdings:
     ) -> Changes:
         """Read what the catalogue wants to know of logs besides themselves: rarely anything."""
         forked = [key for key, log in logs.items() if log.fork is not None]
-        proofs = await self._store.proofs() if forked else []
+        proofs = await self._store.proofs(forked) if forked else []
         lacking = [key for key, log in logs.items() if log.bodies_missing and self._wants(key)]
-        statements = await self._store.revocations() if revoked else []
+        statements = await self._store.revocations(revoked) if revoked else []
         return Changes(
             logs=logs,
             missing={key: (await self._store.bodiless(key, limit=1))[0] for key in lacking},
-            proofs={(p.author, p.log): p for p in proofs if (p.author, p.log) in logs},
+            proofs={(proof.author, proof.log): proof for proof in proofs},
             branches={key: await self._store.branches(key) for key in forked},
             statements={
                 device: [s for s in statements if s.device == device] for device in revoked

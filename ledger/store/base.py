@@ -288,12 +288,12 @@ class Store(Protocol):
         """
         ...
 
-    async def proofs(self) -> list[ForkProof]:
-        """Return one proof a forked log, ascending by key."""
+    async def proofs(self, keys: Collection[LogKey] | None = None) -> list[ForkProof]:
+        """Return one proof a forked log (all, or those among ``keys``), ascending by key."""
         ...
 
-    async def revocations(self) -> list[Revocation]:
-        """Return the person statements held, by person and device."""
+    async def revocations(self, devices: Collection[bytes] | None = None) -> list[Revocation]:
+        """Return the person statements held (all, or about ``devices``), by person and device."""
         ...
 
     async def known(self) -> list[Known]:

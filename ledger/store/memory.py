@@ -158,11 +158,13 @@ class MemoryStore:
     async def runs(self) -> list[StoreRun]:
         return runs_of(self._has.runs, len(self._has.arrivals))
 
-    async def proofs(self) -> list[ForkProof]:
-        return [self._has.proofs[key] for key in sorted(self._has.proofs)]
+    async def proofs(self, keys: Collection[LogKey] | None = None) -> list[ForkProof]:
+        wanted = self._has.proofs if keys is None else self._has.proofs.keys() & set(keys)
+        return [self._has.proofs[key] for key in sorted(wanted)]
 
-    async def revocations(self) -> list[Revocation]:
-        return [self._has.revocations[key] for key in sorted(self._has.revocations)]
+    async def revocations(self, devices: Collection[bytes] | None = None) -> list[Revocation]:
+        held = sorted(self._has.revocations.items())
+        return [one for (_, device), one in held if devices is None or device in devices]
 
     async def known(self) -> list[Known]:
         return [Known(person, following=True) for person in sorted(self._has.following)]

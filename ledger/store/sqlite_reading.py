@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from ledger.fork import ForkProof
     from ledger.statement import Revocation
 
+_MANY: Final = 500
+"""Parameters in one statement."""
 _ENTRIES: Final = """
 SELECT b.place, b.header, b.signature, b.body, a.hops, a.seen
 FROM blocks b JOIN arrivals a ON a.lsn = b.lsn JOIN logs l ON l.log_no = b.place >> 40
 WHERE b.place > ? AND (? IS NULL OR l.log = ?) ORDER BY b.place LIMIT ?
 """
-_BRANCH_ENTRIES: Final = """
+_BRANCH_MANY: Final = 500
+"""Parameters in one statement."""
+_ENTRIES: Final = """
 SELECT b.author_no, b.log, b.seq, b.id, b.header, b.signature, b.body, a.hops, a.seen
 FROM branches b JOIN arrivals a ON a.lsn = b.lsn
 WHERE (b.author_no, b.log, b.seq, b.id) > (?, ?, ?, ?) AND (? IS NULL OR b.log = ?)
@@ -198,17 +202,26 @@ class SqliteReading:
         newest = max((row[2] for row in rows), default=0)
         return runs_of([(first, run) for first, run, _ in rows], newest)
 
-    async def proofs(self) -> list[ForkProof]:
+    async def proofs(self, keys: Collection[LogKey] | None = None) -> list[ForkProof]:
         async with self._guard():
+            if keys is not None:
+                found = [await self._ground.proof(key) for key in sorted(set(keys))]
+                return [proof for proof in found if proof is not None]
             rows = await self._db.execute_fetchall(
                 "SELECT proof FROM proofs JOIN authors USING (author_no) ORDER BY author, log"
             )
             return [to_proof(raw) for (raw,) in rows]
 
-    async def revocations(self) -> list[Revocation]:
+    async def revocations(self, devices: Collection[bytes] | None = None) -> list[Revocation]:
+        if devices is not None and len(devices) > _MANY:
+            return [one for one in await self.revocations() if one.device in devices]
         async with self._guard():
             rows = await self._db.execute_fetchall(
                 "SELECT statement, signature FROM revocations ORDER BY person, device"
+                if devices is None
+                else "SELECT statement, signature FROM revocations WHERE device IN"  # noqa: S608
+                f" ({','.join('?' * len(devices))}) ORDER BY person, device",  # question marks only
+                tuple(devices or ()),
             )
             return [to_revocation(raw, signature) for raw, signature in rows]
 

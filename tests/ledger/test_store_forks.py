@@ -178,6 +178,13 @@ async def test_a_verdict_is_news_and_says_from_where(store: Store) -> None:
     assert len(await store.arrivals()) == 4
 
 
+async def test_proofs_of_some_logs_can_be_had(store: Store) -> None:
+    for branch in forked(3, 2, 3):
+        await store.absorb(runs(run_of(branch)), seen=1, durable=True)
+    assert await store.proofs([KEY, (KEY[0], 7), (bytes(32), 1)]) == await store.proofs()
+    assert await store.proofs([(KEY[0], 7)]) == await store.proofs([]) == []
+
+
 async def test_a_smaller_proof_lowers_the_verdict(store: Store) -> None:
     # given a verdict from 6 on
     left, right = Twins(6, 0, 8).logs()

@@ -34,6 +34,28 @@ async def test_a_statement_is_kept_and_is_news(store: Store) -> None:
     assert await store.check() == []
 
 
+async def test_statements_about_some_devices_can_be_had(store: Store) -> None:
+    await store.absorb(Batch(revocations=SEVERAL), seen=8, durable=True)
+    first, second, nobody = (device_keys(number).public for number in (1, 2, 3))
+    about = [await store.revocations([device]) for device in (first, second, nobody)]
+    assert [len(statements) for statements in about] == [1, 2, 0]
+    assert {one.device for one in about[1]} == {second}
+    many = [device_keys(1).public, *(number.to_bytes(32, "big") for number in range(600))]
+    assert await store.revocations(many) == about[0]
+    assert await store.revocations([]) == []
+
+
+async def test_a_statement_that_is_displaced_is_told_too(store: Store) -> None:
+    # given the 64 statements of a person, those of the largest keys
+    held = sorted(MANY, key=lambda statement: statement.device)[-MAX_PER_PERSON:]
+    await store.absorb(Batch(revocations=held), seen=8, durable=True)
+    # when one about a smaller key comes
+    smallest = min(MANY, key=lambda statement: statement.device)
+    outcome = await store.absorb(Batch(revocations=[smallest]), seen=9, durable=True)
+    # then the one it displaces is told with it
+    assert sorted(outcome.revoked) == sorted([smallest.device, held[-1].device])
+
+
 @given(st.permutations(SEVERAL), st.integers(1, 5))
 def test_the_statement_that_leaves_less_stays_in_any_order(
     order: Sequence[Revocation], size: int
