@@ -38,9 +38,7 @@ SELECT b.place, b.header, b.signature, b.body, a.hops, a.seen
 FROM blocks b JOIN arrivals a ON a.lsn = b.lsn JOIN logs l ON l.log_no = b.place >> 40
 WHERE b.place > ? AND (? IS NULL OR l.log = ?) ORDER BY b.place LIMIT ?
 """
-_BRANCH_MANY: Final = 500
-"""Parameters in one statement."""
-_ENTRIES: Final = """
+_BRANCH_ENTRIES: Final = """
 SELECT b.author_no, b.log, b.seq, b.id, b.header, b.signature, b.body, a.hops, a.seen
 FROM branches b JOIN arrivals a ON a.lsn = b.lsn
 WHERE (b.author_no, b.log, b.seq, b.id) > (?, ?, ?, ?) AND (? IS NULL OR b.log = ?)
