@@ -196,6 +196,11 @@ class Catalogue:
         """Return the lowest seq of a log whose body is wanted and not held."""
         return self._missing.get(key)
 
+    def newest(self, key: LogKey) -> int:
+        """Return the lsn of what came last of a log, 0 if nothing did."""
+        newest = self._newest.get(key)
+        return newest.lsn if newest is not None else 0
+
     def hops(self, key: LogKey) -> int:
         """Return how many devices passed on what came last of a log."""
         newest = self._newest.get(key)

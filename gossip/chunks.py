@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from gossip.control import Mode, Reason
+from gossip.control import IDENT_BYTES, Mode, Reason
 from gossip.packing import signed_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gossip.control import Request
+    from gossip.standing import Salt
     from ledger.block import Block
     from ledger.chain import Log
 
@@ -38,7 +39,9 @@ class Chunk(NamedTuple):
     reason: Reason | None = None
 
 
-def cut_chunk(task: Task, blocks: list[Block], log: Log | None, mentioned: int) -> Chunk:
+def cut_chunk(
+    task: Task, blocks: list[Block], log: Log | None, mentioned: int, salt: Salt
+) -> Chunk:
     """Say what of ``blocks`` to send for ``task``, and move it on.
 
     Args:
@@ -46,10 +49,12 @@ def cut_chunk(task: Task, blocks: list[Block], log: Log | None, mentioned: int) 
         blocks: What is held from ``task.next`` on, as far as it was read.
         log: How the log is held now.
         mentioned: The seq that the peer was told last.
+        salt: Of the session.
     """
     if not blocks or blocks[0].header.seq != task.next or log is None:
         return Chunk([], is_last=True, reason=Reason.ALL)
-    if not blocks[0].header.previous.startswith(task.ident):
+    shown = salt.ident(blocks[0].header.previous, IDENT_BYTES) if task.ident else b""
+    if shown != task.ident:
         return Chunk([], is_last=True, reason=Reason.DIFFERS)
     task.ident = b""
     units = _wanted_units(task, signed_units(_consecutive(blocks)))

@@ -34,6 +34,7 @@ class Claims:
     def __init__(self, patience: float = PATIENCE_S) -> None:
         self._patience = patience
         self._claims: dict[LogKey, _Claim] = {}
+        self._waiting: dict[LogKey, _Claim] = {}
         self._progress: dict[int, float] = {}
         self._next = 0
 
@@ -46,13 +47,18 @@ class Claims:
         """Claim a log for ``meeting``.
 
         Returns:
-            None if it may ask now; else when the other's claim ends at the earliest.
+            None if it may ask now; else when to try again.
         """
         held = self._claims.get(key)
-        if held is not None and held.meeting != meeting:
-            until = self._until(held)
-            if until > now:
-                return until
+        until = self._until(held) if held is not None and held.meeting != meeting else now
+        first = self._waiting.get(key)
+        if until <= now and first is not None and first.meeting != meeting:
+            until = first.since + self._patience  # whoever waits longest goes first
+        if until > now:
+            if first is None or first.meeting == meeting or first.since + self._patience <= now:
+                self._waiting[key] = _Claim(meeting, until)
+            return until
+        self._waiting.pop(key, None)
         if held is None or held.meeting != meeting:
             self._claims[key] = _Claim(meeting, now)
         return None
@@ -81,5 +87,6 @@ class Claims:
     def leave(self, meeting: int) -> None:
         """Say that a meeting is over."""
         self._progress.pop(meeting, None)
-        for key in [key for key, claim in self._claims.items() if claim.meeting == meeting]:
-            del self._claims[key]
+        for shelf in (self._claims, self._waiting):
+            for key in [key for key, claim in shelf.items() if claim.meeting == meeting]:
+                del shelf[key]

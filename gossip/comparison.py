@@ -61,7 +61,7 @@ class Comparison:
 
         Args:
             theirs: What the peer says.
-            mine: The ids held here at ``seqs()``; None where none is any more.
+            mine: What would be said here of the ids at ``seqs()``; None where none is any more.
 
         Returns:
             False if it is no answer to the question: the search cannot go on.
@@ -74,7 +74,7 @@ class Comparison:
             return False
         if None in mine:
             return False
-        same = [(m or b"")[:ID_BYTES] == t for m, t in zip(mine, shown, strict=True)]
+        same = [m == t for m, t in zip(mine, shown, strict=True)]
         if not self.high:
             self._probe(is_same=same[0])
         else:

@@ -31,6 +31,7 @@ SCOPE_BYTES: Final = 16
 BUCKETS: Final = 256
 BUCKET_BYTES: Final = 4
 ID_BYTES: Final = 8
+IDENT_BYTES: Final = 4
 MAX_IDS: Final = 64
 MAX_BODY_RANGES: Final = 32
 MAX_MENTIONS: Final = 1 << 20
@@ -44,6 +45,12 @@ MAX_EVIDENCE: Final = 16
 """Statements, and proofs, in one meeting; the others next time."""
 MAX_ASKS: Final = 64
 """Requests about a log as it was last mentioned; an honest peer makes far fewer."""
+MAX_STRANGE: Final = 1 << 12
+"""Logs that are mentioned to a stranger in one meeting,"""
+MAX_TOLD: Final = 1 << 17
+"""and to a contact."""
+DECOYS: Final = 4
+"""Of strangers nobody learns how many closed groups one belongs to, but for a multiple of this."""
 """ANNOUNCE only while fewer than these do."""
 STAYS: Final = 1
 """Feature: goes on live once all is equal."""
@@ -191,8 +198,8 @@ class Request:
         index: The log, as its holder counts its mentions.
         rank: Class of priority, 0 .. 6, as the one who wants it sees it.
         mode: What of it.
-        args: FROM, HEADERS: seq after which, seq at which to stop (0: none), first ``ID_BYTES`` of
-            the id held at the first (or none). NEWEST: how many at least; they begin
+        args: FROM, HEADERS: seq after which, seq at which to stop (0: none), ``IDENT_BYTES`` of a
+            keyed hash of the id held at the first (or none). NEWEST: how many at least; they begin
             behind a seq divisible by 64. BODIES: first and last seq of up
             to 32 ranges. IDS: first seq, step, how many. Others: none.
     """
@@ -265,7 +272,10 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Answer to IDS: the first ``ID_BYTES`` of ids at ``low``, ``low + step`` ...; may be fewer."""
+    """Answer to IDS: ``ID_BYTES`` of a keyed hash of the id at ``low``, ``low + step`` ...
+
+    May be fewer.
+    """
 
     index: int
     low: int

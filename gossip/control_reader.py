@@ -9,6 +9,7 @@ from gossip.control import (
     BUCKETS,
     CHECK_BYTES,
     ID_BYTES,
+    IDENT_BYTES,
     MAX_BODY_RANGES,
     MAX_CLASS,
     MAX_COUNT,
@@ -67,6 +68,8 @@ READ: Final = frozenset(Number) - {
     Number.TRAILER,
 }
 """Numbers of the messages of this module."""
+_MODES: Final = frozenset(Mode)
+_REASONS: Final = frozenset(Reason)
 
 
 def read_control(number: int, fields: Sequence[Value]) -> Control:  # noqa: C901, PLR0911, PLR0912
@@ -203,7 +206,7 @@ def _mentions(flat: list[Value]) -> list[Mention]:
 def _request(row: Value) -> Request:
     match row:
         case [int(index), int(rank), int(mode), *args] if (
-            _is_index(index) and 0 <= rank <= MAX_CLASS and mode in set(Mode)
+            _is_index(index) and 0 <= rank <= MAX_CLASS and mode in _MODES
         ):
             return Request(index, rank, Mode(mode), _args(Mode(mode), args))
         case _:
@@ -215,7 +218,7 @@ def _args(mode: Mode, args: list[Value]) -> tuple[int | bytes, ...]:
         case Mode.FROM | Mode.HEADERS, [int(seq), int(until), bytes(ident)] if (
             0 <= seq <= MAX_SEQ
             and (until == 0 or seq < until <= MAX_SEQ)
-            and len(ident) in (0, ID_BYTES)
+            and len(ident) in (0, IDENT_BYTES)
         ):
             return seq, until, ident
         case Mode.NEWEST, [int(count)] if 1 <= count <= MAX_SEQ:
@@ -256,7 +259,7 @@ def _entry_row(row: Value) -> EntryRow:
 def _done_row(row: Value) -> DoneRow:
     match row:
         case [int(index), int(mode), int(reason)] if (
-            _is_index(index) and mode in set(Mode) and reason in set(Reason)
+            _is_index(index) and mode in _MODES and reason in _REASONS
         ):
             return DoneRow(index, Mode(mode), Reason(reason))
         case _:

@@ -58,6 +58,8 @@ class Describing:
         self.scopes = Scopes(talk)
         self.told: Seen | None = None
         self.by_root = False
+        self._seen: tuple[tuple[int, int], ...] = ()
+        self._unshared: dict[LogKey, bool] = {}
         self._valid = 0
         self._gaps: deque[tuple[int, int]] = deque()
         self._news: deque[Arrival] = deque()
@@ -82,8 +84,8 @@ class Describing:
         self._valid = min(valid_up_to(seen, catalogue.runs), self._covered)
         ranges = seen.clipped(self._valid) if seen is not None else ()
         if is_contact and ranges:
+            self._seen = ranges
             self._gaps.extend(unseen(ranges, self._covered))
-            self._believe(seen)
         elif not is_contact or self._covered:
             self.by_root = True
             self.scopes.send_root(tells=True)
@@ -94,6 +96,8 @@ class Describing:
     def root(self, message: Root) -> list[Difference]:
         """Take the peer's ROOT; return what differs so far."""
         found = self.scopes.root(message)
+        held, self._unshared = self._unshared, {}
+        self.changed(held)  # it may belong to a group the peer has just named
         for difference in found:
             self._tell(difference)
         self.pump()
@@ -121,8 +125,10 @@ class Describing:
         """Take note of logs that stand differently now, and whether each began just now."""
         catalogue = self._talk.setting.catalogue
         for key, began in logs.items():
-            if self._talk.may_offer(catalogue.scope(key)):
-                self._fresh[key] = began or self._fresh.get(key, False)
+            shelf = self._fresh
+            if not self._talk.may_offer(catalogue.scope(key)):
+                shelf = self._unshared
+            shelf[key] = began or shelf.get(key, False)
         if self._uncovered_since is None and self._is_uncovered:
             self._uncovered_since = self._talk.now
 
@@ -155,9 +161,10 @@ class Describing:
 
     def pump(self) -> None:
         """Send what may be sent now."""
-        while self._pages - self._acked < MAX_PAGES and self._send_page():
-            pass
-        while self._fresh and self._pages - self._acked < MAX_ANNOUNCES:
+        while not self.mentioned.is_full and self._pages - self._acked < MAX_PAGES:
+            if not self._send_page():
+                break
+        while self._fresh and self._may_announce:
             self._announce()
 
     def _send_page(self) -> bool:
@@ -168,7 +175,8 @@ class Describing:
             mentions: list[Mention] = []
             for key, in_full in page.keys:
                 self._mention(mentions, key, in_full=in_full)
-            self._page(Vector(page.scope, page.last, mentions))
+            if not self.mentioned.is_full:
+                self._page(Vector(page.scope, page.last, mentions))
             return True
         return False
 
@@ -187,6 +195,8 @@ class Describing:
             self._talk.load(Arrivals(high + 1, min(_ARRIVALS, high - low + 1)), self._read)
             return False
         mentions, reached = self._mention_news(low)
+        if self.mentioned.is_full:
+            return False
         self._gaps.popleft()
         if reached > low:
             self._gaps.appendleft((low, reached - 1))
@@ -212,8 +222,7 @@ class Describing:
             key = (arrival.author, arrival.log)
             if self._talk.may_offer(catalogue.scope(key)):
                 began = arrival.what is What.BLOCKS and arrival.low == 1
-                if began and key[1] and self._talk.may_offer(catalogue.scope((key[0], 0))):
-                    self._mention(mentions, (key[0], 0), in_full=True)
+                self._mention_device(mentions, key, began=began)
                 self._mention(mentions, key, in_full=began)
         return mentions, reached
 
@@ -221,6 +230,15 @@ class Describing:
         mention = self.mentioned.mention(key, in_full=in_full)
         if mention is not None:
             mentions.append(mention)
+
+    def _mention_device(self, mentions: list[Mention], key: LogKey, *, began: bool) -> None:
+        """Mention log 0 ahead of a log that began, unless the peer has processed it before."""
+        catalogue, first = self._talk.setting.catalogue, (key[0], 0)
+        if not began or key == first or not self._talk.may_offer(catalogue.scope(first)):
+            return
+        lsn = catalogue.newest(first)
+        if not any(low <= lsn <= high for low, high in self._seen):
+            self._mention(mentions, first, in_full=True)
 
     def _announce(self) -> None:
         """Tell a page of news; the last one says which lsns all of them cover."""
@@ -231,10 +249,9 @@ class Describing:
             del self._fresh[key]
             standing = catalogue.standing(key)
             if standing is not None and not self._knows(key, standing):
-                if began and key[1] and self._talk.may_offer(catalogue.scope((key[0], 0))):
-                    self._mention(mentions, (key[0], 0), in_full=True)
+                self._mention_device(mentions, key, began=began)
                 self._mention(mentions, key, in_full=began)
-        if mentions:
+        if mentions and not self.mentioned.is_full:
             self._send_announcement(mentions)
 
     def _send_announcement(self, mentions: list[Mention]) -> None:
@@ -253,8 +270,12 @@ class Describing:
             self._send_announcement([])
 
     @property
+    def _may_announce(self) -> bool:
+        return not self.mentioned.is_full and self._pages - self._acked < MAX_ANNOUNCES
+
+    @property
     def _may_cover(self) -> bool:
-        return self._is_uncovered and not self._fresh and self._pages - self._acked < MAX_ANNOUNCES
+        return self._is_uncovered and not self._fresh and self._may_announce
 
     @property
     def cover_due(self) -> float | None:

@@ -84,7 +84,8 @@ class FairQueue(Generic[J]):
         line.waiting.move_to_end(place.author, last=False)
 
     def _waits(self, rank: int) -> bool:
-        return any(line.waiting for line in self._classes[rank])
+        newest, older = self._classes[rank]
+        return bool(newest.waiting or older.waiting)
 
     def __bool__(self) -> bool:
         return any(map(self._waits, range(len(self._classes))))
@@ -126,6 +127,7 @@ class FairQueue(Generic[J]):
         line.debts[place.author] = line.debts.get(place.author, 0) + size
         for rank in range(len(self._owed)):
             if rank == place.rank:
-                self._owed[rank] = max(0, self._owed[rank] - size)
+                has_way = not any(map(self._waits, range(rank)))
+                self._owed[rank] = 0 if has_way else self._owed[rank] - size
             else:
                 self._owed[rank] = self._owed[rank] + size // SHARE if self._waits(rank) else 0

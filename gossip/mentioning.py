@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 
 class Mentioning:
-    """Logs as they were told to the peer; the first one mentioned has index 0."""
+    """Logs as they were told to the peer; the first one mentioned has index 0.
+
+    Attributes:
+        is_full: Whether more was to be mentioned than fits one meeting.
+    """
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
+        self.is_full = False
         self._keys: list[LogKey] = []
         self._index: dict[LogKey, int] = {}
         self._said: dict[LogKey, tuple[bytes, bytes]] = {}
@@ -35,6 +40,9 @@ class Mentioning:
         """
         standing = self._talk.setting.catalogue.standing(key)
         if standing is None or self._said.get(key) == (standing.held, standing.evidence):
+            return None
+        if key not in self._index and len(self._keys) >= self._talk.most_mentions:
+            self.is_full = True
             return None
         self._said[key] = (standing.held, standing.evidence)
         self._asked[key] = 0
@@ -80,4 +88,4 @@ class Mentioning:
         standing = self._talk.setting.catalogue.standing(key)
         if standing is None:
             return EntryRow(index, FrontierEntry(*key, 0, ()), b"")
-        return EntryRow(index, standing.entry, standing.branches)
+        return EntryRow(index, standing.entry, self._talk.salt.branches(standing))

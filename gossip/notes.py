@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from gossip.cursor import MAX_SEEN_BYTES, Seen, decode_seen
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_GROUPS_BYTES: Final = 1 << 16
 
 
 def seen_note(device: bytes) -> str:
@@ -15,6 +22,26 @@ def seen_note(device: bytes) -> str:
 def told_note(device: bytes) -> str:
     """Return the name of the note that says what a device processed of this store."""
     return f"told/{device.hex()}"
+
+
+def groups_note(device: bytes) -> str:
+    """Return the name of the note that says which closed groups a device belongs to."""
+    return f"groups/{device.hex()}"
+
+
+def remember_groups(groups: Iterable[bytes]) -> bytes:
+    """Return the note that keeps the ids of closed groups."""
+    return encode(sorted(groups))
+
+
+def recall_groups(note: bytes | None) -> frozenset[bytes]:
+    """Return what ``remember_groups`` kept; nothing if that is damaged."""
+    try:
+        found = decode(note or b"\x80", MAX_GROUPS_BYTES)
+    except InvalidError:
+        return frozenset()
+    groups = found if isinstance(found, list) else []
+    return frozenset(group for group in groups if isinstance(group, bytes))
 
 
 def remember(seen: Seen, wants: bytes) -> bytes:

@@ -29,8 +29,8 @@ _FRAME_BYTES: Final = 16
 
 def block_bytes(block: Block) -> int:
     """Return at most how many bytes a block adds to a message."""
-    body = len(block.body) if block.body is not None else 0
-    return len(block.raw) + len(block.signature) + body + BLOCK_OVERHEAD_BYTES
+    _, raw, _, signature, body = block
+    return len(raw) + len(signature) + len(body or b"") + BLOCK_OVERHEAD_BYTES
 
 
 def unit_bytes(unit: Sequence[Block], limit: int) -> int:
@@ -99,7 +99,7 @@ def pack_bodies(blocks: Iterable[Block], room: int) -> Iterator[bytes]:
         if block.body is None:
             continue
         needed = len(block.body) + BODY_OVERHEAD_BYTES
-        if size + needed > room:
+        if late and size + needed > room:
             yield encode_message(Bodies(late))
             late, size = [], 0
         header = block.header
@@ -141,11 +141,8 @@ def branch_units(trunk: Sequence[Block], kept: Sequence[Block]) -> Iterator[list
 
 
 def _follows(last: Block, first: Block) -> bool:
-    return (
-        first.header.previous == last.id
-        and first.header.log == last.header.log
-        and first.header.author == last.header.author
-    )
+    author, log, _, previous, *_ = first.header
+    return previous == last.id and last.header[:2] == (author, log)
 
 
 def _raw(block: Block) -> RawBlock:

@@ -132,8 +132,8 @@ class Processed:
         self._run = run
 
     def add(self, low: int, high: int) -> None:
-        """Count lsns as processed."""
-        if self._told is not None:
+        """Count lsns as processed; those of a run without a name nobody could ever say."""
+        if self._told is not None and self._run:
             self._ranges = cursor.add(self._ranges, low, high)
             self.is_changed = True
 

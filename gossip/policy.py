@@ -52,8 +52,6 @@ class Limits:
         receive: Bytes of bulk taken in one meeting, or None.
         send: Bytes of bulk sent in one meeting, or None.
         page: Mentions in a page.
-        mentions: Logs a contact may mention in one meeting,
-        strange: and a stranger.
         logs: Logs of a device nobody knows that are taken.
         newest: Blocks of a log that are fetched ahead of its older ones,
         newest_above: if more than so many are missing.
@@ -73,8 +71,6 @@ class Limits:
     receive: int | None = None
     send: int | None = None
     page: int = 256
-    mentions: int = 1 << 17
-    strange: int = 1 << 12
     logs: int = 256
     newest: int = 20
     newest_above: int = 200
@@ -132,8 +128,8 @@ class Policy:
 
         What was declined while it had another value may be wanted now.
         """
-        asked = () if self.public else (self.followed, self.near, self.named)
-        sets = [sorted(one) for one in (*asked, self.blocked, self.headers_only)]
+        asked = (self.followed, self.near, self.named, self.blocked, self.headers_only)
+        sets = [sorted(one) for one in asked]
         said = encode((int(self.public), sets, sorted(self.groups.items())))
         return sha256(said).digest()[:8]
 

@@ -10,7 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from gossip.comparison import Comparison
-from gossip.control import MAX_BODY_RANGES, Mode, Reason, Request, Want
+from gossip.control import (
+    ID_BYTES,
+    IDENT_BYTES,
+    MAX_BODY_RANGES,
+    MIN_FRAME_BYTES,
+    Mode,
+    Reason,
+    Request,
+    Want,
+)
 from gossip.effects import Bodiless, Spans
 from gossip.inbox import Inbox
 from gossip.policy import EVIDENCE_CLASS, REST_CLASS
@@ -33,8 +42,9 @@ if TYPE_CHECKING:
     from ledger.store.base import Absorbed, LogKey
 
 _CLAIMED: Final = FETCHED | {Mode.BODIES, Mode.BRANCHES}
-_REQUESTS: Final = 256
-"""In one WANT."""
+_AFTER: Final = (Mode.FROM, Mode.HEADERS)
+_REQUEST_BYTES: Final = 16
+_ARG_BYTES: Final = 9
 
 
 class Pulling:
@@ -58,6 +68,7 @@ class Pulling:
         self._asked: dict[int, Wanted] = {}
         self._retries: dict[int, Wanted] = {}
         self._held_back: dict[bytes, list[Wanted]] = {}
+        self._begun: dict[bytes, int] = {}
         self._after: dict[int, list[Wanted]] = {}
         self._requests: list[Request] = []
         self._heard = 0.0
@@ -88,21 +99,32 @@ class Pulling:
             self._consider_log(wanted, wanted.key)
 
     def _consider_log(self, wanted: Wanted, key: LogKey) -> None:
-        setting, salt = self._talk.setting, self._talk.salt
-        rank = setting.policy.rank(key, setting.catalogue.person(key[0]))
-        if rank is None or self._is_too_much(key, rank):
+        setting = self._talk.setting
+        person = setting.catalogue.person(key[0])
+        rank = setting.policy.rank(key, person)
+        if person is None and setting.policy.blocked and self._awaits_device(key):
+            self._held_back.setdefault(key[0], []).append(wanted)
+            return
+        if rank is None or self._is_too_much(wanted, key, rank):
             self._decline(wanted, key)
             return
+        self._go_on(wanted, key, rank)
+
+    def _go_on(self, wanted: Wanted, key: LogKey, rank: int) -> None:
+        """Do what is next for a log that is wanted."""
+        setting, salt = self._talk.setting, self._talk.salt
         mine = setting.catalogue.standing(key)
-        check = salt.check(mine) if mine is not None else b""
-        evidence = salt.evidence(mine) if mine is not None else b""
-        if (check, evidence) == (wanted.mention.check, wanted.mention.evidence):
+        check, said, missing = b"", (b"", b""), None
+        if mine is not None:
+            check, said = salt.check(mine), (salt.evidence(mine), salt.branches(mine))
+            missing = mine.entry.missing
+        if (check, said[0]) == (wanted.mention.check, wanted.mention.evidence):
             self._settle(wanted, clean=True)
             return
         if wanted.comparison is not None and self._compare(wanted, rank):
             return
         log = setting.catalogue.logs.get(key) or Log(*key)
-        match next_step(wanted, log, mine, evidence, setting.policy.limits):
+        match next_step(wanted, log, missing, said, setting.policy.limits):
             case Settle(clean):
                 self._settle(wanted, clean=clean)
             case Compare(ranges):
@@ -111,12 +133,16 @@ class Pulling:
             case Get() as get:
                 self._get(wanted, get, rank)
 
-    def _is_too_much(self, key: LogKey, rank: int) -> bool:
+    def _is_too_much(self, wanted: Wanted, key: LogKey, rank: int) -> bool:
         """Whether a stranger writes more logs than anybody needs."""
         catalogue, limits = self._talk.setting.catalogue, self._talk.setting.policy.limits
-        if rank < REST_CLASS or key in catalogue.logs:
+        if rank < REST_CLASS or key in catalogue.logs or wanted.ever:
             return False
-        return catalogue.count(key[0]) >= limits.logs
+        begun = self._begun.get(key[0], 0)
+        if catalogue.count(key[0]) + begun >= limits.logs:
+            return True
+        self._begun[key[0]] = begun + 1
+        return False
 
     def _decline(self, wanted: Wanted, key: LogKey) -> None:
         """Leave a log, unless it may turn out to be of somebody who matters."""
@@ -125,10 +151,11 @@ class Pulling:
             if self._awaits_device(key):
                 self._held_back.setdefault(key[0], []).append(wanted)
                 return
-            if key[1] == 0 and Mode.FROM not in wanted.tried:
+            if key[1] == 0 and not wanted.has_tried(Mode.FROM):
                 self._get(wanted, Get(Mode.FROM, (0, 1, b""), 1), REST_CLASS)
                 return
-        self._settle(wanted, clean=True)
+        is_open = policy.is_open(key, catalogue.person(key[0]))
+        self._settle(wanted, clean=not is_open)
 
     def _awaits_device(self, key: LogKey) -> bool:
         """Whether it may still turn out whose device it is, and that he matters."""
@@ -188,12 +215,20 @@ class Pulling:
         if not self._asked:
             self._heard = talk.now
         wanted.begin(Ask(mode, get.args, get.target, talk.now))
+        args = get.args
+        if mode in _AFTER:  # the id that is held becomes what is shown of it
+            seq, until, tip = cast("tuple[int, int, bytes]", args)
+            args = (seq, until, talk.salt.ident(tip, IDENT_BYTES) if tip else b"")
         self._asked[wanted.index] = wanted
         if mode is Mode.BODIES and key is not None:
             talk.load(Bodiless(key, 256), lambda seqs: self._get_bodies(wanted, rank, seqs))
         else:
-            rank = EVIDENCE_CLASS if mode is Mode.EVIDENCE else rank
-            self._requests.append(Request(wanted.index, rank, mode, get.args))
+            rank = EVIDENCE_CLASS if mode is Mode.EVIDENCE else self._shown(rank)
+            self._requests.append(Request(wanted.index, rank, mode, args))
+
+    def _shown(self, rank: int) -> int:
+        """Return the class that is said: strangers need not know whom one follows."""
+        return REST_CLASS if self._talk.setting.peer is None else rank
 
     def _get_bodies(self, wanted: Wanted, rank: int, answer: Answer) -> None:
         ranges: list[int] = []
@@ -204,6 +239,7 @@ class Pulling:
                 ranges += (seq, seq)
         if ranges:
             wanted.bodiless = ranges[0]
+            rank = self._shown(rank)
             self._requests.append(Request(wanted.index, rank, Mode.BODIES, tuple(ranges)))
         else:
             self._close(wanted)
@@ -215,7 +251,9 @@ class Pulling:
         self.reading.settle(wanted.index, clean=clean)
         key = wanted.key
         if key is not None:
-            self._talk.setting.claims.drop(key, self._talk.meeting, failed=not clean)
+            claims = self._talk.setting.claims
+            claims.drop(key, self._talk.meeting, failed=not wanted.brought)
+            wanted.brought = False
             if key[1] == 0:
                 self.consider_all(self._held_back.pop(key[0], ()))
 
@@ -255,7 +293,8 @@ class Pulling:
 
     def _compared(self, wanted: Wanted, message: Ids, answer: Answer) -> None:
         rows = cast("list[list[Block]]", answer)
-        mine = [blocks[0].id if blocks else None for blocks in rows]
+        salt = self._talk.salt
+        mine = [salt.ident(blocks[0].id, ID_BYTES) if blocks else None for blocks in rows]
         self._close(wanted)
         if wanted.comparison is not None and not wanted.comparison.answer(message, mine):
             wanted.comparison.is_fetched = True
@@ -287,6 +326,7 @@ class Pulling:
         for wanted in self._receiving.receive(message):
             self._heard = now
             claims.progress(self._talk.meeting, now)
+            wanted.brought = True
             if wanted.ask is not None:
                 wanted.ask = wanted.ask._replace(since=now)
                 self._asked.pop(wanted.index, None)
@@ -298,9 +338,12 @@ class Pulling:
         self._talk.counts.new += absorbed.new
         for key, _ in absorbed.refused:  # there is no room for it: that is a decision
             wanted = self.told.by_key.get(key)
-            if wanted is not None and wanted.ask is not None:
+            if wanted is None or wanted.ask is None:
+                continue
+            wanted.refused += () if wanted.last is None else (wanted.last,)
+            if wanted.ask.ends_unsaid:
                 self._close(wanted)
-                self._settle(wanted, clean=True)
+                self._consider(wanted)
         for wanted in self._after.pop(self.inbox.stored, ()):
             self._close(wanted)
             self._consider(wanted)
@@ -309,9 +352,17 @@ class Pulling:
 
     def pump(self) -> None:
         """Send what is to be asked and acknowledged."""
-        while self._requests:
-            some, self._requests = self._requests[:_REQUESTS], self._requests[_REQUESTS:]
+        some: list[Request] = []
+        size = 0
+        for request in self._requests:
+            size += _REQUEST_BYTES + _ARG_BYTES * len(request.args)
+            if size > MIN_FRAME_BYTES:
+                self._talk.send(Want(some))
+                some, size = [], _REQUEST_BYTES + _ARG_BYTES * len(request.args)
+            some.append(request)
+        if some:
             self._talk.send(Want(some))
+        self._requests = []
         self.reading.acknowledge()
 
     # --- time ---

@@ -14,8 +14,6 @@ from ledger.run import verify_run
 from ledger.statement import decode_revocation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from gossip.inbox import Inbox
     from gossip.talk import Talk
     from gossip.told import Told
@@ -24,8 +22,10 @@ if TYPE_CHECKING:
     from ledger.store.base import LateBody, LogKey
 
 
-_EVIDENCE: Final = frozenset({Mode.EVIDENCE})
-_BLOCKS: Final = frozenset({Mode.FROM, Mode.NEWEST, Mode.HEADERS, Mode.BODIES, Mode.BRANCHES})
+_EVIDENCE: Final = 1 << Mode.EVIDENCE
+_BLOCKS: Final = sum(
+    1 << mode for mode in (Mode.FROM, Mode.NEWEST, Mode.HEADERS, Mode.BODIES, Mode.BRANCHES)
+)
 
 
 class Receiving:
@@ -65,10 +65,10 @@ class Receiving:
             raise ProtocolError(str(exc)) from exc
         return [wanted for wanted in found if wanted is not None]
 
-    def _asked(self, key: LogKey, modes: Iterable[Mode], count: int = 1) -> Wanted | None:
+    def _asked(self, key: LogKey, modes: int, count: int = 1) -> Wanted | None:
         """Return the log, if any of ``modes`` was ever asked of it; else count what came."""
         wanted = self._told.by_key.get(key)
-        if wanted is not None and not wanted.ever.isdisjoint(modes):
+        if wanted is not None and wanted.ever & modes:
             return wanted
         self._refuse(count)
         return None
@@ -85,7 +85,8 @@ class Receiving:
         wanted = self._asked((header.author, header.log), _BLOCKS, len(run.blocks))
         if wanted is not None:
             hops = min(run.hops + 1, MAX_HOPS)
-            self._inbox.add(run=verify_run(run.blocks, self._talk.setting.verify, hops))
+            verified = verify_run(run.blocks, self._talk.setting.verify, hops, header)
+            self._inbox.add(run=verified)
         return wanted
 
     def _body(self, late: LateBody) -> Wanted | None:

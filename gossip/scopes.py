@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gossip.control import BUCKET_BYTES, BUCKETS, MAX_SCOPES, Buckets, Root, ScopeRoot
+from gossip.control import BUCKET_BYTES, BUCKETS, DECOYS, MAX_SCOPES, Buckets, Root, ScopeRoot
 from gossip.policy import PUBLIC
 from gossip.talk import ProtocolError
 
@@ -42,6 +42,7 @@ class _Scope(NamedTuple):
     group: bytes
     ours: ScopeRoot
     digest: Digest
+    logs: int
 
 
 class Scopes:
@@ -56,11 +57,17 @@ class Scopes:
         self._scopes: dict[bytes, _Scope] = {}
         self._awaiting: dict[bytes, tuple[_Scope, bytes]] = {}
         self.is_compared = False
+        self._asked = 0.0
 
     @property
     def is_settled(self) -> bool:
         """Whether every difference was returned."""
         return self.is_compared and not self._awaiting
+
+    @property
+    def awaits_since(self) -> float | None:
+        """Since when the peer's ROOT or BUCKETS are waited for; None if nothing is compared."""
+        return self._asked if self._scopes and not self.is_settled else None
 
     def send_root(self, *, tells: bool) -> None:
         """Send the digests of all scopes, once; ``tells`` whether VECTORs are to follow."""
@@ -68,14 +75,22 @@ class Scopes:
             return
         setting, salt = self._talk.setting, self._talk.salt
         recent = setting.policy.limits.recent if setting.peer is None else None
-        groups = sorted(set(setting.policy.groups.values()))[: MAX_SCOPES - 1]
+        groups = sorted(set(setting.policy.groups.values()))[: MAX_SCOPES - DECOYS]
         for group in (PUBLIC, *groups):
             digest = setting.catalogue.digest(group, recent)
             ours = salt.scope(group, of_initiator=setting.is_initiator)
             theirs = salt.scope(group, of_initiator=not setting.is_initiator)
-            root = ScopeRoot(ours, salt.root(digest.root()), digest.count)
-            self._scopes[theirs] = _Scope(group, root, digest)
-        self._talk.send(Root(tells, [scope.ours for scope in self._scopes.values()]))
+            shown = ScopeRoot(ours, salt.root(digest.root()), salt.count(group, digest.count))
+            self._scopes[theirs] = _Scope(group, shown, digest, digest.count)
+        roots = [scope.ours for scope in self._scopes.values()]
+        if setting.peer is None:
+            fill = range(-len(groups) % DECOYS or (0 if groups else DECOYS))
+            roots += [
+                ScopeRoot(*salt.decoy(number, of_initiator=setting.is_initiator)) for number in fill
+            ]
+        public, *closed = roots
+        self._asked = self._talk.now
+        self._talk.send(Root(tells, [public, *sorted(closed, key=lambda row: row.scope)]))
 
     def root(self, message: Root) -> list[Difference]:
         """Take the peer's ROOT; return what differs and can be said at once."""
@@ -91,12 +106,12 @@ class Scopes:
             self._talk.scopes.add(scope.group)
             if scope.ours.root == theirs.root:
                 continue
-            counts = scope.ours.count, theirs.count
+            counts = scope.logs, self._talk.salt.count(scope.group, theirs.count)
             if min(counts) and max(counts) > SMALL:
                 self._send_buckets(theirs.scope, scope)
                 continue
             keys = sorted(scope.digest)
-            shared, lacking = (keys, []) if theirs.count else ([], keys)
+            shared, lacking = (keys, []) if counts[1] else ([], keys)
             named = scope.ours.scope, theirs.scope
             found.append(Difference(*named, shared, lacking, counts[0] > 0, counts[1] > 0))
         return found
@@ -109,6 +124,7 @@ class Scopes:
     def _send_buckets(self, name: bytes, scope: _Scope) -> None:
         hashes = map(scope.digest.bucket, range(BUCKETS))
         shown = b"".join(_EMPTY if h is None else self._talk.salt.bucket(h) for h in hashes)
+        self._asked = self._talk.now
         self._awaiting[name] = (scope, shown)
         self._talk.send(Buckets(scope.ours.scope, shown))
 

@@ -14,9 +14,9 @@ from gossip.control import ID_BYTES, MAX_EVIDENCE, DoneRow, Entries, Ids, Mode, 
 from gossip.effects import Branches, Spans
 from gossip.fair import FairQueue, Place
 from gossip.outlet import Outlet
-from gossip.packing import Packer, branch_units, pack_bodies, unit_bytes
+from gossip.packing import BODY_OVERHEAD_BYTES, Packer, branch_units, pack_bodies, unit_bytes
 from gossip.talk import ProtocolError
-from gossip.wanted import FETCHED
+from gossip.wanted import FETCHED, common_ranges
 from gossip.wire import Proofs, Statements, encode_message
 from ledger.run import SIGNED_EVERY
 from ledger.store.base import Span
@@ -55,6 +55,7 @@ class Job:
         until: Last seq wanted; what vouches for it comes along.
         ident: Beginning of the id that the peer holds at ``next`` - 1, until that was compared.
         ranges: Bodies still to be sent.
+        is_broke: Whether the budget had no room for it.
     """
 
     request: Request
@@ -63,11 +64,13 @@ class Job:
     until: int = _LAST
     ident: bytes = b""
     ranges: list[tuple[int, int]] = field(default_factory=list)
+    is_broke: bool = False
 
     @property
     def place(self) -> Place:
         """Where it waits."""
-        return Place(self.request.rank, self.request.mode is not Mode.NEWEST, self.key[0])
+        is_older = self.request.mode is not Mode.NEWEST and self.key[1] != 0
+        return Place(self.request.rank, is_older, self.key[0])
 
 
 class Serving:
@@ -121,9 +124,6 @@ class Serving:
     def _enqueue(self, request: Request, key: LogKey) -> None:
         if self._jobs.get(request.index, 0) >= MAX_JOBS:
             raise ProtocolError("the same log asked for again and again")
-        if self.outlet.is_spent and request.mode is not Mode.IDS:
-            self.outlet.end_now(DoneRow(request.index, request.mode, Reason.BUDGET))
-            return
         self._jobs[request.index] = self._jobs.get(request.index, 0) + 1
         job = Job(request, key)
         match request.mode, request.args:
@@ -134,7 +134,9 @@ class Serving:
                 job.next = _behind_a_signature((log.head if log is not None else 0) - count + 1)
             case Mode.BODIES, ends:
                 seqs = cast("tuple[int, ...]", ends)
-                job.ranges = list(zip(seqs[::2], seqs[1::2], strict=True))
+                wished = list(zip(seqs[::2], seqs[1::2], strict=True))
+                log = self._talk.setting.catalogue.logs.get(key)
+                job.ranges = list(common_ranges(log, tuple(wished))) if log is not None else []
             case _:
                 pass
         self._queue.put(job.place, job)
@@ -147,12 +149,6 @@ class Serving:
             del self._jobs[index]
         if reason is not None:
             self.outlet.end(job.request.rank, DoneRow(index, job.request.mode, reason))
-
-    def _give_up(self) -> None:
-        """The budget is spent: end whatever waits."""
-        self.outlet.is_spent = True
-        while (taken := self._queue.take()) is not None:
-            self._finish(taken[1], Reason.BUDGET)
 
     # --- reading ---
 
@@ -174,6 +170,8 @@ class Serving:
             return
         _, job = taken
         match job.request.mode, job.request.args:
+            case _ if job.is_broke:
+                self._finish(job, Reason.BUDGET)
             case Mode.EVIDENCE, _:
                 self._send_evidence(job)
             case Mode.IDS, (int(low), int(step), int(count)):
@@ -181,11 +179,7 @@ class Serving:
                 spans = [Span(job.key, seq, seq) for seq in seqs if seq <= _LAST]
                 self._load(spans, lambda rows: self._send_ids(job, rows))
             case Mode.BODIES, _:
-                low, high = job.ranges.pop(0)
-                end = min(high, low + TURN_BLOCKS - 1)
-                if end < high:
-                    job.ranges.insert(0, (end + 1, high))
-                self._load([Span(job.key, low, end)], lambda rows: self._send_bodies(job, rows))
+                self._read_bodies(job)
             case Mode.BRANCHES, _:
                 self._is_reading = True
                 self._talk.load(
@@ -194,6 +188,16 @@ class Serving:
                 )
             case _:
                 self._read_chunk(job)
+
+    def _read_bodies(self, job: Job) -> None:
+        if not job.ranges:
+            self._finish(job, Reason.ALL)
+            return
+        low, high = job.ranges.pop(0)
+        end = min(high, low + TURN_BLOCKS - 1)
+        if end < high:
+            job.ranges.insert(0, (end + 1, high))
+        self._load([Span(job.key, low, end)], lambda rows: self._send_bodies(job, rows))
 
     def _load(self, spans: Iterable[Span], then: Callable[[list[list[Block]]], None]) -> None:
         self._is_reading = True
@@ -207,7 +211,7 @@ class Serving:
             more = self._queue.take_along(job.request.rank)
             if more is None:
                 break
-            if more.request.mode not in FETCHED:
+            if more.request.mode not in FETCHED or more.is_broke:
                 self._queue.put_back(more.place, more)
                 break
             jobs.append(more)
@@ -228,67 +232,86 @@ class Serving:
         catalogue = self._talk.setting.catalogue
         units: list[tuple[Job, list[Block]]] = []
         ended: list[tuple[Job, Reason | None]] = []
+        unfinished: list[Job] = []
         for job, blocks in zip(jobs, rows, strict=True):
             log, mentioned = catalogue.logs.get(job.key), self._mentioned.seq(job.key)
-            chunk = cut_chunk(job, blocks, log, mentioned)
+            chunk = cut_chunk(job, blocks, log, mentioned, self._talk.salt)
             units += [(job, unit) for unit in chunk.units]
             if chunk.is_last:
                 ended.append((job, chunk.reason))
             else:
+                unfinished.append(job)
                 self._queue.put_back(job.place, job)
-        fits = self._send_units(units)
+        broke = self._send_units(units)
+        for job in unfinished:
+            job.is_broke = job.request.index in broke
         for job, reason in ended:
-            self._finish(job, reason if fits else Reason.BUDGET)
-        self._have_sent(fits=fits)
+            self._finish(job, Reason.BUDGET if job.request.index in broke else reason)
+        self._have_read()
 
-    def _send_units(self, units: Sequence[tuple[Job, list[Block]]]) -> bool:
-        """Make frames of ``units``, all of one class; say whether the budget had room for all."""
-        packer, left, fits = Packer(self._talk.frame), self.outlet.left, True
+    def _send_units(self, units: Sequence[tuple[Job, list[Block]]]) -> set[int]:
+        """Make frames of ``units``, all of one class; return the logs the budget had no room for.
+
+        Of a unit that does not fit headers go, and as many bodies as do: the rest comes next time.
+        """
+        packer, broke = Packer(self._talk.frame), set[int]()
+        rank = units[0][0].request.rank if units else 0
+        spent: dict[Place, int] = {}
+        left = self.outlet.left
         for job, unit in units:
+            if job.request.index in broke:
+                continue
             size = unit_bytes(unit, self._talk.frame)
             if left is not None and size > left:
-                fits = False
-                break
+                broke.add(job.request.index)
+                unit, size = _what_fits(unit, left)  # noqa: PLW2901
+            if not unit:
+                continue
             left = None if left is None else left - size
-            self._queue.spend(job.place, size)
+            spent[job.place] = spent.get(job.place, 0) + size
             self._mean = (7 * self._mean + size // len(unit)) // 8
             for frame in packer.add(unit, self._talk.setting.catalogue.hops(job.key)):
-                self.outlet.put(job.request.rank, frame)
+                self.outlet.put(rank, frame)
         for frame in packer.flush():
-            self.outlet.put(units[0][0].request.rank, frame)
+            self.outlet.put(rank, frame)
+        for place, size in spent.items():
+            self._queue.spend(place, size)
         self._talk.counts.blocks_out += packer.blocks
-        return fits
+        self.outlet.is_spent |= bool(broke)
+        return broke
 
     def _send_frames(self, job: Job, frames: Iterable[bytes]) -> bool:
         """Put frames of one request; say whether the budget had room for all."""
         for frame in frames:
             left = self.outlet.left
             if left is not None and len(frame) > left:
+                self.outlet.is_spent = True
                 return False
             self._queue.spend(job.place, len(frame))
             self.outlet.put(job.request.rank, frame)
         return True
 
-    def _have_sent(self, *, fits: bool) -> None:
+    def _have_read(self) -> None:
         self._is_reading = False
-        if not fits:
-            self._give_up()
         self.pump()
 
     def _send_ids(self, job: Job, rows: list[list[Block]]) -> None:
         low, step, _ = cast("tuple[int, int, int]", job.request.args)
-        held = b"".join(blocks[0].id[:ID_BYTES] if blocks else b"" for blocks in rows)
+        salt = self._talk.salt
+        held = b"".join(salt.ident(row[0].id, ID_BYTES) if row else b"" for row in rows)
         self._talk.send(Ids(job.request.index, low, step, held))
         self._finish(job, None)
-        self._have_sent(fits=True)
+        self._have_read()
 
     def _send_bodies(self, job: Job, rows: list[list[Block]]) -> None:
-        fits = self._send_frames(job, pack_bodies(rows[0], self._talk.frame))
+        left = self.outlet.left
+        room = self._talk.frame if left is None else min(self._talk.frame, max(left, 1))
+        fits = self._send_frames(job, pack_bodies(rows[0], room))
         if fits and job.ranges:
             self._queue.put_back(job.place, job)
         else:
             self._finish(job, Reason.ALL if fits else Reason.BUDGET)
-        self._have_sent(fits=fits)
+        self._have_read()
 
     def _send_branches(self, job: Job, blocks: list[Block]) -> None:
         log = self._talk.setting.catalogue.logs.get(job.key)
@@ -296,9 +319,9 @@ class Serving:
         trunk = [block for block in blocks if block.header.seq < fork]
         kept = [block for block in blocks if block.header.seq >= fork]
         units = [(job, unit) for unit in branch_units(trunk, kept)]
-        fits = not units or self._send_units(units)
-        self._finish(job, Reason.ALL if fits else Reason.BUDGET)
-        self._have_sent(fits=fits)
+        broke = self._send_units(units)
+        self._finish(job, Reason.BUDGET if broke else Reason.ALL)
+        self._have_read()
 
     def _send_evidence(self, job: Job) -> None:
         catalogue = self._talk.setting.catalogue
@@ -312,16 +335,29 @@ class Serving:
         now = messages[: max(room, 0)]
         self._evidence += len(now)
         fits = self._send_frames(job, map(encode_message, now))
-        if not fits:
-            self._finish(job, Reason.BUDGET)
-            self._give_up()
-        else:
-            self._finish(job, Reason.ALL if len(now) == len(messages) else Reason.LATER)
+        reason = Reason.ALL if len(now) == len(messages) else Reason.LATER
+        self._finish(job, reason if fits else Reason.BUDGET)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing that was asked for is left to send."""
         return not (self._queue or self._is_reading) and self.outlet.is_empty
+
+
+def _what_fits(unit: list[Block], room: int) -> tuple[list[Block], int]:
+    """Return a unit without the bodies that do not fit into ``room`` bytes, and its size.
+
+    Nothing if not even the headers do.
+    """
+    bare = [block._replace(body=None) for block in unit]
+    size = unit_bytes(bare, room)
+    if size > room:
+        return [], 0
+    for at, block in enumerate(unit):
+        size += len(block.body or b"") + 2 * BODY_OVERHEAD_BYTES
+        if size > room:
+            return [*unit[:at], *bare[at:]], room
+    return unit, size
 
 
 def _behind_a_signature(seq: int) -> int:

@@ -23,7 +23,14 @@ from gossip import control
 from gossip.control import STAYS, VERSION, Bye, Greeting, Hello
 from gossip.describing import Describing
 from gossip.effects import Effect, End, Finish
-from gossip.notes import remember, seen_note, told_note
+from gossip.notes import (
+    groups_note,
+    remember,
+    remember_groups,
+    seen_note,
+    told_note,
+)
+from gossip.policy import PUBLIC
 from gossip.pulling import Pulling
 from gossip.serving import Serving
 from gossip.talk import Counts, ProtocolError, Setting, SilentError, Talk
@@ -178,6 +185,7 @@ class Session:
         since = [
             outlet.starved_since,
             self._pulling.reading.awaits_since,
+            self._describing.scopes.awaits_since,
             None if unacked is None else max(unacked, outlet.moved),
             self._heard if self.state is State.PARTING else None,
         ]
@@ -310,6 +318,9 @@ class Session:
         is_equal = (
             self._pulling.is_done and self._describing.is_told and self._serving.is_idle
         ) or (self._serving.outlet.is_spent and self._serving.is_idle and self._pulling.is_done)
+        if self._describing.mentioned.is_full and self._serving.is_idle and self._pulling.is_done:
+            self._finish(End.FULL)
+            return
         if self._stays:
             wanted = State.LIVE if is_equal else State.SYNCING
             if self.state is not wanted and self.state is not State.PARTING:
@@ -355,6 +366,9 @@ class Session:
         notes: dict[str, bytes | None] = {}
         if peer is not None and (told := self._describing.told) is not None:
             notes[told_note(peer.device)] = told.encode()
+        if peer is not None and not self._talk.scopes <= self._setting.shared | {PUBLIC}:
+            groups = self._talk.scopes | self._setting.shared
+            notes[groups_note(peer.device)] = remember_groups(groups - {PUBLIC})
         if peer is not None and self._pulling.reading.processed.is_changed:
             seen = self._pulling.reading.processed.seen
             notes |= {} if seen is None else {seen_note(peer.device): self._remember(seen)}

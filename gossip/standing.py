@@ -29,6 +29,17 @@ _STANDING: Final = context("standing")
 _EVIDENCE: Final = context("evidence")
 _BRANCHES: Final = context("branches")
 _LOG: Final = context("log")
+_SHORT: Final = context("short")
+_CHECK: Final = context("check")
+_CHECK_EVIDENCE: Final = context("check/evidence")
+_CHECK_BRANCHES: Final = context("check/branches")
+_CHECK_ID: Final = context("check/id")
+_CHECK_ROOT: Final = context("check/root")
+_CHECK_BUCKET: Final = context("check/bucket")
+_OF_INITIATOR: Final = context("scope/initiator")
+_OF_RESPONDER: Final = context("scope/responder")
+_COUNT: Final = context("scope/count")
+_DECOY: Final = context("scope/decoy")
 
 
 class Standing(NamedTuple):
@@ -39,7 +50,7 @@ class Standing(NamedTuple):
         plain: Whether it is joined from 1 to ``entry.seq``, whole, and nothing else is to say.
         held: Hash over what is held of it, 32 bytes.
         evidence: Hash over the author's statements (of log 0) and the log's verdict, or none.
-        branches: ``ID_BYTES`` of a hash over the branches, or none.
+        branches: Hash over the branches, or none.
     """
 
     entry: FrontierEntry
@@ -76,7 +87,9 @@ def standing_of(
     entry = entry_of(log, proof, missing)
     tips = b"".join(piece.tip for piece in log.pieces)
     shown = entry if proof is None else entry._replace(ids=())
-    held = sha256(_STANDING + shown.encode() + tips + branches).digest()
+    lacking = 0 if missing is None else log.bodies_missing
+    parts = shown.encode() + lacking.to_bytes(8, "big") + tips + branches
+    held = sha256(_STANDING + parts).digest()
     plain = proof is None and not entry.ranges and missing is None
     return Standing(entry, plain, held, _evidence(proof, statements), branches)
 
@@ -93,7 +106,7 @@ def _evidence(proof: ForkProof | None, statements: Sequence[Revocation]) -> byte
 
 
 def branches_digest(branches: Sequence[Block]) -> bytes:
-    """Return ``ID_BYTES`` of a hash over what can be passed on of ``branches``; none of none.
+    """Return a hash over what can be passed on of ``branches``, 32 bytes; nothing of none.
 
     What follows a branch's last signature cannot be, and does not count.
     """
@@ -106,7 +119,7 @@ def branches_digest(branches: Sequence[Block]) -> bytes:
             ident = parents[ident]
     if not vouched:
         return b""
-    return sha256(_BRANCHES + b"".join(sorted(vouched))).digest()[:ID_BYTES]
+    return sha256(_BRANCHES + b"".join(sorted(vouched))).digest()
 
 
 def place_of(key: LogKey) -> bytes:
@@ -115,40 +128,50 @@ def place_of(key: LogKey) -> bytes:
 
 
 class Salt:
-    """Keyed hashes of one session.
+    """Keyed hashes of one session: HMAC-SHA256 under the binding, each with a context of its own.
 
     Args:
-        binding: What both sides know of this session and nobody else chose: 32 bytes.
+        binding: What both sides know of this session and neither chose alone: 32 bytes.
     """
 
     def __init__(self, binding: bytes) -> None:
-        self._key = hmac.new(binding, digestmod=sha256)
+        self._binding = binding
 
-    def _hash(self, what: bytes, size: int) -> bytes:
-        keyed = self._key.copy()
-        keyed.update(what)
-        return keyed.digest()[:size]
+    def _hash(self, what: bytes, shown: bytes, size: int) -> bytes:
+        return hmac.digest(self._binding, what + shown, "sha256")[:size]
 
     def short(self, key: LogKey, bucket: int) -> bytes:
         """Return what names a log in this session: its bucket, then 7 keyed bytes."""
-        named = b"l" + key[0] + key[1].to_bytes(4, "big")
-        return bytes((bucket,)) + self._hash(named, SHORT_BYTES - 1)
+        named = key[0] + key[1].to_bytes(4, "big")
+        return bytes((bucket,)) + self._hash(_SHORT, named, SHORT_BYTES - 1)
 
     def check(self, standing: Standing) -> bytes:
         """Return what is compared of what is held."""
-        return self._hash(b"s" + standing.held, CHECK_BYTES)
+        return self._hash(_CHECK, standing.held, CHECK_BYTES)
 
     def evidence(self, standing: Standing) -> bytes:
         """Return what is compared of the evidence; nothing of none."""
-        return self._hash(b"e" + standing.evidence, CHECK_BYTES) if standing.evidence else b""
+        if not standing.evidence:
+            return b""
+        return self._hash(_CHECK_EVIDENCE, standing.evidence, CHECK_BYTES)
+
+    def branches(self, standing: Standing) -> bytes:
+        """Return what is compared of the branches; nothing of none."""
+        if not standing.branches:
+            return b""
+        return self._hash(_CHECK_BRANCHES, standing.branches, ID_BYTES)
+
+    def ident(self, ident: bytes, size: int) -> bytes:
+        """Return what is compared of a block's id."""
+        return self._hash(_CHECK_ID, ident, size)
 
     def root(self, digest: bytes) -> bytes:
         """Return what is compared of a scope."""
-        return self._hash(b"r" + digest, ROOT_BYTES)
+        return self._hash(_CHECK_ROOT, digest, ROOT_BYTES)
 
     def bucket(self, digest: bytes) -> bytes:
         """Return what is compared of a bucket that is not empty; never zeros."""
-        shown = self._hash(b"b" + digest, BUCKET_BYTES)
+        shown = self._hash(_CHECK_BUCKET, digest, BUCKET_BYTES)
         return shown if any(shown) else b"\x00\x00\x00\x01"
 
     def scope(self, group: bytes, *, of_initiator: bool) -> bytes:
@@ -158,4 +181,17 @@ class Salt:
             group: Id of a closed group, or nothing.
             of_initiator: Whether the side that opened the link says it, or the other.
         """
-        return self._hash((b"i" if of_initiator else b"a") + group, SCOPE_BYTES) if group else b""
+        what = _OF_INITIATOR if of_initiator else _OF_RESPONDER
+        return self._hash(what, group, SCOPE_BYTES) if group else b""
+
+    def count(self, group: bytes, number: int) -> int:
+        """Return how a scope's number of logs is said: of a closed group only members can tell."""
+        if not group:
+            return number
+        return number ^ int.from_bytes(self._hash(_COUNT, group, 4), "big")
+
+    def decoy(self, number: int, *, of_initiator: bool) -> tuple[bytes, bytes, int]:
+        """Return name, root and number of logs of a scope that there is not."""
+        shown = self._hash(_DECOY, bytes((of_initiator, number)), SCOPE_BYTES)
+        again = self._hash(_DECOY, shown, SCOPE_BYTES + 4)
+        return shown, again[:ROOT_BYTES], int.from_bytes(again[-4:], "big")

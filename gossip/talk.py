@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from gossip.control import MIN_FRAME_BYTES
+from gossip.control import MAX_STRANGE, MAX_TOLD, MIN_FRAME_BYTES
 from gossip.effects import Effect, Keep, Load, Send
 from gossip.standing import Salt
 from gossip.wire import encode_message
@@ -47,6 +47,7 @@ class Setting:
         peer: Whom the link authenticated, if anybody.
         is_initiator: Whether this side opened the link.
         seen: What was processed of the peer's store, from earlier meetings.
+        shared: Ids of closed groups that the peer has shown to belong to.
         verify: Checks one signature.
     """
 
@@ -57,6 +58,7 @@ class Setting:
     is_initiator: bool = False
     peer: Peer | None = None
     seen: Seen | None = None
+    shared: frozenset[bytes] = frozenset()
     verify: Verify = is_signed
 
 
@@ -112,6 +114,11 @@ class Talk:
     def __post_init__(self) -> None:
         self.salt = Salt(self.setting.binding)
 
+    @property
+    def most_mentions(self) -> int:
+        """How many logs each side mentions at most."""
+        return MAX_STRANGE if self.setting.peer is None else MAX_TOLD
+
     def send(self, message: Control) -> None:
         """Send a control message."""
         self.send_frame(encode_message(message))
@@ -163,4 +170,8 @@ class Talk:
 
     def may_offer(self, scope: bytes | None) -> bool:
         """Say whether the peer may be told what is in ``scope``."""
-        return scope in self.scopes or self.setting.policy.shares(scope, self.setting.peer)
+        return (
+            scope in self.scopes
+            or scope in self.setting.shared
+            or self.setting.policy.shares(scope, self.setting.peer)
+        )

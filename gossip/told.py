@@ -39,9 +39,7 @@ class Told:
             wanted = self.at(name)
             wanted.renew(mention)
             return wanted
-        limits = self._talk.setting.policy.limits
-        is_strange = self._talk.setting.peer is None
-        if len(self._logs) >= (limits.strange if is_strange else limits.mentions):
+        if len(self._logs) >= self._talk.most_mentions:
             raise ProtocolError("more logs than are listened to in one meeting")
         wanted = Wanted(len(self._logs), mention, None)
         key = self._resolve(name) if isinstance(name, bytes) else name

@@ -6,17 +6,16 @@ nothing is not repeated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from gossip.control import ID_BYTES, Mode
+from gossip.control import Mode
 from ledger.chain import MAX_DETACHED
 
 if TYPE_CHECKING:
     from gossip.comparison import Comparison
     from gossip.control import EntryRow, Mention, Reason
     from gossip.policy import Limits
-    from gossip.standing import Standing
     from ledger.chain import Log
     from ledger.store.base import LogKey
 
@@ -60,12 +59,14 @@ class Wanted:
         entry: All about it, once asked for.
         ask: What is under way.
         comparison: A search for the first block that differs.
-        tried: What was asked since the last mention.
+        tried: What was asked since the last mention, a bit for each mode.
         asks: How often.
         last: The gap asked for last; if it is still there, asking again brings nothing.
+        refused: Gaps that there is no room for.
+        brought: Whether anything that was asked for came.
         is_settled: Nothing more is to be done until it is mentioned again.
         retry: When to try again, because another meeting is fetching it.
-        ever: What was asked in this meeting, so that it may come.
+        ever: What was asked in this meeting, so that it may come, likewise.
         differs: Whether the peer said that its blocks are others.
         bodiless: Lowest seq without body when bodies were asked for; asked again only beyond it.
         is_counted: Whether what is lacking was counted since the last mention.
@@ -79,12 +80,14 @@ class Wanted:
     entry: EntryRow | None = None
     ask: Ask | None = None
     comparison: Comparison | None = None
-    tried: set[Mode] = field(default_factory=set)
+    tried: int = 0
     asks: int = 0
     last: Range | None = None
+    refused: tuple[Range, ...] = ()
+    brought: bool = False
     is_settled: bool = False
     retry: float | None = None
-    ever: set[Mode] = field(default_factory=set)
+    ever: int = 0
     differs: bool = False
     bodiless: int = 0
     is_counted: bool = False
@@ -95,14 +98,18 @@ class Wanted:
         """Note a request."""
         self.ask = ask
         self.asks += 1
-        self.tried.add(ask.mode)
-        self.ever.add(ask.mode)
+        self.tried |= 1 << ask.mode
+        self.ever |= 1 << ask.mode
+
+    def has_tried(self, mode: Mode) -> bool:
+        """Say whether something was asked since the last mention."""
+        return bool(self.tried >> mode & 1)
 
     def renew(self, mention: Mention) -> None:
         """Take a newer mention; what is under way goes on."""
         self.mention = mention
         self.entry = self.comparison = self.last = self.retry = self.ended = None
-        self.tried = set()
+        self.tried, self.refused = 0, ()
         self.asks = self.bodiless = 0
         self.differs = False
         self.is_settled = self.is_counted = self.is_put_off = False
@@ -134,29 +141,31 @@ FAILED: Final = Settle(clean=False)
 
 
 def next_step(  # noqa: PLR0911  one line for each thing that may be lacking
-    wanted: Wanted, log: Log, mine: Standing | None, evidence: bytes, limits: Limits
+    wanted: Wanted, log: Log, missing: int | None, said: tuple[bytes, bytes], limits: Limits
 ) -> Step:
     """Say what to do about a log that does not stand here as it does at the peer.
 
     Args:
         wanted: What is known of it; its key is.
         log: What is held of it, maybe nothing.
-        mine: How it stands here; None if nothing is held.
-        evidence: What this side would say of its evidence.
+        missing: Lowest seq whose body is wanted and not held.
+        said: What this side would say of its evidence, and of its branches.
         limits: Of a meeting.
     """
-    mention, entry = wanted.mention, wanted.entry
-    if mention.evidence not in (b"", evidence) and Mode.EVIDENCE not in wanted.tried:
+    mention, entry, (evidence, branches) = wanted.mention, wanted.entry, said
+    if mention.evidence not in (b"", evidence) and not wanted.has_tried(Mode.EVIDENCE):
         return Get(Mode.EVIDENCE)
     if not mention.plain and entry is None:
-        return FAILED if Mode.ENTRY in wanted.tried else Get(Mode.ENTRY)
-    if entry is not None and _lacks_branch(entry, mine) and Mode.BRANCHES not in wanted.tried:
+        return FAILED if wanted.has_tried(Mode.ENTRY) else Get(Mode.ENTRY)
+    has_other = entry is not None and entry.branches not in (b"", branches)
+    if entry is not None and has_other and not wanted.has_tried(Mode.BRANCHES):
         return Get(Mode.BRANCHES) if log.fork == entry.entry.seq else FAILED
     theirs = _theirs(wanted)
     gaps = missing_ranges(log, theirs)
+    gaps = [gap for gap in gaps if gap not in wanted.refused]
     if gaps and not wanted.differs:
         return _fetch(wanted, log, gaps, limits)
-    if _lacks_body(wanted, mine):
+    if missing is not None and missing > wanted.bodiless and wanted.ended is None:
         return Get(Mode.BODIES)
     shared = common_ranges(log, theirs)
     is_behind = mention.plain and mention.seq < log.head and not wanted.differs
@@ -216,33 +225,19 @@ def _fetch(wanted: Wanted, log: Log, gaps: list[Range], limits: Limits) -> Step:
     """Ask for the newest blocks first where many are missing, then for gap after gap."""
     if wanted.ended is not None:
         return FAILED
-    number, seq = log.number, wanted.mention.seq
-    lacking = sum(high - low + 1 for low, high in gaps)
-    if (
-        lacking > limits.newest_above
-        and wanted.mention.plain
-        and number != 0
-        and Mode.NEWEST not in wanted.tried
-        and len(log.detached) < MAX_DETACHED
-        and gaps[-1][1] == seq
-    ):
-        return Get(Mode.NEWEST, (limits.newest,), seq)
+    seq, lacking = wanted.mention.seq, sum(high - low + 1 for low, high in gaps)
     low, high = gaps[0]
+    if lacking > limits.newest_above and wanted.mention.plain and log.number and gaps[-1][1] == seq:
+        low, high = gaps[-1]
+        room = len(log.detached) < MAX_DETACHED and not wanted.has_tried(Mode.NEWEST)
+        if high - low >= limits.newest and room:
+            return Get(Mode.NEWEST, (limits.newest,), seq)
+        if len(gaps) == 1 or high - low >= limits.newest:
+            low, high = gaps[0]
     if (low, high) == wanted.last:
-        return FAILED
+        is_forked = log.fork is not None and wanted.entry is not None
+        return Get(Mode.BRANCHES) if is_forked and not wanted.has_tried(Mode.BRANCHES) else FAILED
     wanted.last = (low, high)
-    ident = next((piece.tip[:ID_BYTES] for piece in log.pieces if piece.high == low - 1), b"")
+    tip = next((piece.tip for piece in log.pieces if piece.high == low - 1), b"")
     until = 0 if high == seq and wanted.mention.plain else high
-    return Get(Mode.FROM, (low - 1, until, ident), high)
-
-
-def _lacks_body(wanted: Wanted, mine: Standing | None) -> bool:
-    lowest = mine.entry.missing if mine is not None else None
-    if lowest is None or lowest <= wanted.bodiless or wanted.ended is not None:
-        return False
-    theirs = wanted.entry.entry.missing if wanted.entry is not None else None
-    return theirs is None or theirs > lowest
-
-
-def _lacks_branch(entry: EntryRow, mine: Standing | None) -> bool:
-    return bool(entry.branches) and (mine is None or mine.branches != entry.branches)
+    return Get(Mode.FROM, (low - 1, until, tip), high)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.codec import context, encode, read_head
+from ledger.codec import context, encode, encode_uint, read_head
 from ledger.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def prefix_after(start: bytes, seq: int, previous: bytes) -> bytes:
         seq: Its place.
         previous: Id of the block before.
     """
-    return start + encode(seq) + _HASH + previous
+    return start + encode_uint(seq) + _HASH + previous
 
 
 def decode_header(raw: bytes) -> Header:
@@ -175,11 +175,12 @@ def decode_tail(raw: bytes, at: int, author: bytes, log: int, seq: int, previous
     end = at + 2 + HASH_BYTES
     if raw[at : at + 2] != _HASH:
         raise InvalidError("body hash is not 32 bytes")
-    digest = raw[at + 2 : end]
-    body_size, at = _uint(raw, end, MAX_BODY_BYTES, "body size")
-    ext = b""
-    if raw[at:] != _NO_EXT:
-        ext = _ext(raw, at)
+    digest, rest = raw[at + 2 : end], raw[end:]
+    if len(rest) == 3 and rest[0] == 0x18 and rest[1] >= 24 and rest[2] == 0x40:
+        body_size, ext = rest[1], b""  # as most blocks end
+    else:
+        body_size, at = _uint(raw, end, MAX_BODY_BYTES, "body size")
+        ext = b"" if raw[at:] == _NO_EXT else _ext(raw, at)
     header = Header(author, log, seq, previous, counterparty, kind, digest, body_size, ext)
     if seq == 1 or previous == ZEROS:
         _check_start(header)
@@ -187,6 +188,9 @@ def decode_tail(raw: bytes, at: int, author: bytes, log: int, seq: int, previous
 
 
 def _kind(raw: bytes, at: int) -> tuple[str, int]:
+    if at < len(raw) and 0x60 <= raw[at] < 0x78:
+        end = at + 1 + raw[at] - 0x60
+        return _kind_text(raw[at + 1 : end]), end  # cut short, no body hash can follow
     major, size, at = read_head(raw, at)
     end = at + size
     if major != 3 or end > len(raw):
@@ -228,6 +232,8 @@ def _counterparty(raw: bytes, at: int) -> tuple[Counterparty, int]:
 
 
 def _uint(raw: bytes, at: int, limit: int, name: str) -> tuple[int, int]:
+    if at < len(raw) and raw[at] < 24:
+        return raw[at], at + 1  # no limit is lower
     major, value, at = read_head(raw, at)
     if major != 0 or value > limit:
         raise InvalidError(f"{name} is not a number up to {limit}")

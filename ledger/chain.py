@@ -164,7 +164,8 @@ def place(log: Log, run: Run, held: Mapping[int, Held]) -> Placement:
         if at is not None and not at.signed and piece.low <= run.high <= piece.high:
             sign = run.high
         merged = _union(merged, piece)
-    after = replace(log, pieces=tuple(sorted((*apart, merged))))
+    pieces = tuple(sorted((*apart, merged)))
+    after = Log(log.author, log.number, log.roots, pieces, log.fork, log.bodies_missing)
     new = _gaps(run.low, run.high, log.pieces)
     if new and len(after.detached) > max(MAX_DETACHED, len(log.detached)):
         return Refused(f"more than {MAX_DETACHED} detached segments; bring the blocks before them")

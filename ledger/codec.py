@@ -23,6 +23,7 @@ NETWORK: Final = "passalong"
 MAX_DEPTH: Final = 8
 _LEAST: Final = (24, 1 << 8, 1 << 16, 1 << 32)
 _NULL: Final = 22
+_SMALL: Final = [bytes((value,)) for value in range(24)]
 
 
 def context(what: str) -> bytes:
@@ -33,6 +34,13 @@ def context(what: str) -> bytes:
 def encode(value: object) -> bytes:
     """Return the deterministic bytes of ``value``: a ``Value``, or one with tuples as arrays."""
     return cbor2.dumps(value, canonical=True)
+
+
+def encode_uint(value: int) -> bytes:
+    """Return ``encode(value)`` of a number that is not negative, faster where it is small."""
+    if value < 24:
+        return _SMALL[value]
+    return b"\x18" + value.to_bytes(1, "big") if value < 1 << 8 else encode(value)
 
 
 def decode(data: bytes, limit: int) -> Value:
@@ -113,6 +121,10 @@ def _read_array(data: bytes, at: int, count: int, depth: int) -> tuple[Value, in
         raise InvalidError("cut short")
     items: list[Value] = []
     for _ in range(count):
+        if at < len(data) and data[at] < 24:  # most numbers are small
+            items.append(data[at])
+            at += 1
+            continue
         item, at = _read(data, at, depth - 1)
         items.append(item)
     return items, at

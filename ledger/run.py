@@ -87,17 +87,23 @@ def must_be_signed(header: Header, *, is_last: bool) -> bool:
     return is_last or header.seq % SIGNED_EVERY == 0 or header.counterparty is not None
 
 
-def link_headers(raws: Sequence[bytes]) -> list[tuple[Header, bytes]]:
+def link_headers(raws: Sequence[bytes], first: Header | None = None) -> list[tuple[Header, bytes]]:
     """Read consecutive headers of one log; return each with its id.
+
+    Args:
+        raws: The headers' bytes.
+        first: The first of them, if it was read before.
 
     Raises:
         InvalidError: One is invalid, or does not follow the one before.
     """
-    header = decode_header(raws[0])
+    header = first or decode_header(raws[0])
     linked = [(header, block_id(raws[0]))]
     author, log, seq, previous = header.author, header.log, header.seq, linked[0][1]
     if seq + len(raws) - 1 > MAX_SEQ:
         raise InvalidError(f"a log ends at seq {MAX_SEQ}")
+    if len(raws) == 1:
+        return linked
     start = log_prefix(author, log)
     for raw in raws[1:]:
         seq += 1
@@ -110,13 +116,16 @@ def link_headers(raws: Sequence[bytes]) -> list[tuple[Header, bytes]]:
     return linked
 
 
-def verify_run(items: Sequence[RawBlock], verify: Verify, hops: int = 0) -> Run:
+def verify_run(
+    items: Sequence[RawBlock], verify: Verify, hops: int = 0, first: Header | None = None
+) -> Run:
     """Check a run as it came from a stranger.
 
     Args:
         items: Header, signature and body of each block, at least one.
         verify: Checks one Ed25519 signature.
         hops: Claimed by the sender.
+        first: The first header, if it was read before.
 
     Raises:
         InvalidError: A header, link, body or mandatory signature is wrong or missing. The whole
@@ -125,7 +134,7 @@ def verify_run(items: Sequence[RawBlock], verify: Verify, hops: int = 0) -> Run:
     if not items:
         raise InvalidError("a run without blocks")
     blocks: list[Block] = []
-    linked = link_headers([raw for raw, _, _ in items])
+    linked = link_headers([raw for raw, _, _ in items], first)
     last = len(items) - 1
     for index, ((header, ident), (raw, signature, body)) in enumerate(
         zip(linked, items, strict=True)

@@ -74,7 +74,11 @@ class Holdings:
         return lambda: self._listeners.discard(heard)
 
     async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
-        """Take a batch into the store, and notice what it changed."""
+        """Take a batch into the store, and notice what it changed, even if nobody waits for it."""
+        return await asyncio.shield(self.take(batch, seen=seen, durable=durable))
+
+    async def take(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
+        """As ``absorb``, but may be cancelled between the two."""
         async with self._alone:
             absorbed = await self._store.absorb(batch, seen=seen, durable=durable)
             await self.learn(absorbed)
@@ -84,7 +88,7 @@ class Holdings:
         """Notice what a batch changed; called in the order in which batches were absorbed."""
         if not absorbed.arrivals and not absorbed.logs:
             return
-        devices = await self._new_devices(absorbed.logs)
+        devices = await self._new_devices(absorbed)
         about = await self._about(absorbed.logs, set(absorbed.revoked), devices)
         changed = self.catalogue.learn(
             Changes(
@@ -101,14 +105,17 @@ class Holdings:
         for heard in list(self._listeners):
             heard(changed)
 
-    async def _new_devices(self, logs: Mapping[LogKey, Log]) -> list[Block]:
+    async def _new_devices(self, absorbed: Absorbed) -> list[Block]:
         """Return the device blocks of devices of which none was known."""
         new = [
             key
-            for key, log in logs.items()
+            for key, log in absorbed.logs.items()
             if key[1] == 0 and log.head and not self.catalogue.has_device(key[0])
         ]
-        return [rows[0] for rows in await self._spans([Span(key, 1, 1) for key in new]) if rows]
+        came = {block.header.author: block for block in absorbed.devices}
+        rest = [Span(key, 1, 1) for key in new if key[0] not in came]
+        found = [rows[0] for rows in await self._spans(rest) if rows]
+        return [came[key[0]] for key in new if key[0] in came] + found
 
     async def _about(
         self, logs: Mapping[LogKey, Log], revoked: set[bytes], devices: Iterable[Block]

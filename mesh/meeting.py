@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
-from gossip.notes import recall, seen_note
+from gossip.notes import groups_note, recall, recall_groups, seen_note
 from gossip.session import Session
 from gossip.talk import Setting
 from ledger.errors import StoreError
@@ -72,7 +72,8 @@ class Meeting:
         binding: 32 bytes that both sides know of this link's session.
         is_initiator: Whether this side opened the link.
         peer: Whom the link authenticated, if anybody.
-        seen: As ``gossip.session.recall`` returns it.
+        seen: As ``gossip.notes.recall`` returns it.
+        shared: As ``gossip.notes.recall_groups`` does.
     """
 
     def __init__(  # noqa: PLR0913  what a meeting needs of its surroundings
@@ -86,10 +87,11 @@ class Meeting:
         is_initiator: bool,
         peer: Peer | None = None,
         seen: Seen | None = None,
+        shared: frozenset[bytes] = frozenset(),
     ) -> None:
         catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
         self.session = Session(
-            Setting(catalogue, claims, policy, binding, is_initiator, peer, seen)
+            Setting(catalogue, claims, policy, binding, is_initiator, peer, seen, shared)
         )
         self._link = link
         self._holdings = holdings
@@ -249,6 +251,7 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     """
     note = None if peer is None else await store.note(seen_note(peer.device))
     seen = recall(note, holdings.policy.wants)
+    groups = None if peer is None else await store.note(groups_note(peer.device))
     meeting = Meeting(
         link,
         holdings,
@@ -258,5 +261,6 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
         is_initiator=is_initiator,
         peer=peer,
         seen=seen,
+        shared=recall_groups(groups),
     )
     return await meeting.hold()

@@ -170,6 +170,9 @@ class Writer:
         It may show that this store is an old copy; what is written after it must know that, or
         it would be a fork.
         """
+        return await asyncio.shield(self._absorb(batch, seen=seen, durable=durable))
+
+    async def _absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
         async with self._alone:
             outcome = await self._store.absorb(batch, seen=seen, durable=durable)
             await self._tell(outcome)

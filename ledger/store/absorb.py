@@ -115,6 +115,7 @@ class Absorption(BatchBodies):
             self._keep(log)
         if new and run.log == 0 and run.low == 1:
             self._root(run.author, frozenset({run.id_at(1)}))
+            self.outcome.devices += run.blocks[:1] if run.blocks[0].body is not None else ()
         if new < len(run.blocks) and before.bodies_missing:
             await self._take_bodies(
                 [LateBody(*b.header[:3], b.body) for b in run.blocks if b.body is not None]

@@ -192,6 +192,7 @@ class Absorbed:
             is the same but for what is kept of its branches.
         arrivals: All that were given, ascending by lsn.
         run: Name of the store's run that they belong to, 8 bytes; None where there are none.
+        devices: Blocks at (log 0, seq 1) that were not held, as far as they came with a body.
     """
 
     new: int = 0
@@ -205,6 +206,7 @@ class Absorbed:
     logs: dict[LogKey, Log] = field(default_factory=dict)
     arrivals: list[Arrival] = field(default_factory=list)
     run: bytes | None = None
+    devices: list[Block] = field(default_factory=list)
 
 
 class Known(NamedTuple):

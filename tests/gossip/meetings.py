@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
-from gossip.notes import recall, seen_note
+from gossip.notes import groups_note, recall, recall_groups, seen_note
 from gossip.policy import Peer, Policy
 from gossip.session import Session
 from gossip.talk import Setting
@@ -77,7 +77,7 @@ class Node:
         return Peer(self.device.public, self.device.person.signing.public)
 
     def absorb(self, batch: Batch, *, durable: bool = False) -> Absorbed:
-        outcome = now_run(self.holdings.absorb(batch, seen=0, durable=durable))
+        outcome = now_run(self.holdings.take(batch, seen=0, durable=durable))
         self.absorbed.append(outcome)
         return outcome
 
@@ -158,6 +158,7 @@ class Meeting:
     def _end(self, node: Node, peer: Peer | None, binding: bytes, *, is_initiator: bool) -> Side:
         note = now_run(node.store.note(seen_note(peer.device))) if peer is not None else None
         seen = recall(note, node.policy.wants)
+        groups = now_run(node.store.note(groups_note(peer.device))) if peer is not None else None
         setting = Setting(
             node.holdings.catalogue,
             node.holdings.claims,
@@ -166,6 +167,7 @@ class Meeting:
             is_initiator,
             peer,
             seen,
+            recall_groups(groups),
             node.verify,
         )
         end = Side(node, Session(setting))
