@@ -238,11 +238,11 @@ def _args(mode: Mode, args: list[Value]) -> tuple[int | bytes, ...]:
 def _ascending(args: list[Value]) -> tuple[int, ...]:
     seqs = tuple(value for value in args if isinstance(value, int) and 1 <= value <= MAX_SEQ)
     ends = list(zip(seqs[::2], seqs[1::2], strict=False))
-    after = [0, *(high for _, high in ends)]
+    after = [-1, *(high for _, high in ends)]  # what touches is one range
     if len(seqs) != len(args) or any(
-        low > high or low <= before for (low, high), before in zip(ends, after, strict=False)
+        low > high or low <= before + 1 for (low, high), before in zip(ends, after, strict=False)
     ):
-        raise InvalidError("ranges ascend")
+        raise InvalidError("ranges ascend, and do not touch")
     return seqs
 
 

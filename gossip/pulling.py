@@ -102,13 +102,13 @@ class Pulling:
         setting = self._talk.setting
         person = setting.catalogue.person(key[0])
         rank = setting.policy.rank(key, person)
-        if person is None and setting.policy.blocked and self._awaits_device(key):
+        is_too_much = rank is not None and self._is_too_much(wanted, key, rank)
+        if (is_too_much or setting.policy.blocked) and self._awaits_device(key):
             self._held_back.setdefault(key[0], []).append(wanted)
-            return
-        if rank is None or self._is_too_much(wanted, key, rank):
+        elif rank is None or is_too_much:
             self._decline(wanted, key)
-            return
-        self._go_on(wanted, key, rank)
+        else:
+            self._go_on(wanted, key, rank)
 
     def _go_on(self, wanted: Wanted, key: LogKey, rank: int) -> None:
         """Do what is next for a log that is wanted."""
