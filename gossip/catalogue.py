@@ -40,7 +40,7 @@ class Changes:
 
     Attributes:
         logs: Logs, as they are now.
-        missing: Of those, which lack a body that is wanted, and the lowest seq of one.
+        missing: Of those, which lack bodies that are wanted, and the lowest ``MAX_MISSING`` seqs.
         proofs: Of those, which are forked.
         branches: Of those, what is kept from the fork on.
         statements: All statements about each device concerned, by person.
@@ -52,7 +52,7 @@ class Changes:
     """
 
     logs: Mapping[LogKey, Log] = field(default_factory=dict)
-    missing: Mapping[LogKey, int] = field(default_factory=dict)
+    missing: Mapping[LogKey, Sequence[int]] = field(default_factory=dict)
     proofs: Mapping[LogKey, ForkProof] = field(default_factory=dict)
     branches: Mapping[LogKey, Sequence[Block]] = field(default_factory=dict)
     statements: Mapping[bytes, Sequence[Revocation]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Catalogue:
         self._policy = policy
         self._statements: dict[bytes, Sequence[Revocation]] = {}
         self._branches: dict[LogKey, bytes] = {}
-        self._missing: dict[LogKey, int] = {}
+        self._missing: dict[LogKey, Sequence[int]] = {}
         self._newest: dict[LogKey, Newest] = {}
         self._claimed: dict[bytes, bytes | None] = {}
         self._numbers: dict[bytes, set[int]] = {}
@@ -180,7 +180,7 @@ class Catalogue:
         if found is None:
             found = self._standings[key] = standing_of(
                 self.logs.get(key) or Log(*key),
-                self._missing.get(key),
+                self._missing.get(key, ()),
                 self.proofs.get(key),
                 self._branches.get(key, b""),
                 self.statements(key[0]) if key[1] == 0 else (),
@@ -191,10 +191,6 @@ class Catalogue:
         """Return the statements about a device that may ever count, at most ``MAX_STATEMENTS``."""
         held = self._statements.get(device, ())
         return [s for s in held if self.may_revoke(s.person, device)][:MAX_STATEMENTS]
-
-    def missing(self, key: LogKey) -> int | None:
-        """Return the lowest seq of a log whose body is wanted and not held."""
-        return self._missing.get(key)
 
     def newest(self, key: LogKey) -> int:
         """Return the lsn of what came last of a log, 0 if nothing did."""

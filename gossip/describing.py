@@ -114,6 +114,9 @@ class Describing:
             return
         lacking = [(key, True) for key in difference.lacking]
         keys = sorted(lacking + [(key, False) for key in difference.shared])
+        if len(keys) > self._talk.most_mentions:  # each meeting tells another part of them
+            at = int.from_bytes(self._talk.setting.binding[:8], "big") % len(keys)
+            keys = keys[at:] + keys[:at]
         size = self._talk.setting.policy.limits.page
         for at in range(0, max(len(keys), 1), size):
             last = at + size >= len(keys)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.control import BUCKET_BYTES, BUCKETS, DECOYS, MAX_SCOPES, Buckets, Root, ScopeRoot
 from gossip.policy import PUBLIC
+from gossip.standing import decoy
 from gossip.talk import ProtocolError
 
 if TYPE_CHECKING:
@@ -80,14 +81,14 @@ class Scopes:
             digest = setting.catalogue.digest(group, recent)
             ours = salt.scope(group, of_initiator=setting.is_initiator)
             theirs = salt.scope(group, of_initiator=not setting.is_initiator)
-            shown = ScopeRoot(ours, salt.root(digest.root()), salt.count(group, digest.count))
+            shown = ScopeRoot(
+                ours, salt.root(group, digest.root()), salt.count(group, digest.count)
+            )
             self._scopes[theirs] = _Scope(group, shown, digest, digest.count)
         roots = [scope.ours for scope in self._scopes.values()]
-        if setting.peer is None:
+        if setting.peer is None and setting.secret is not None:
             fill = range(-len(groups) % DECOYS or (0 if groups else DECOYS))
-            roots += [
-                ScopeRoot(*salt.decoy(number, of_initiator=setting.is_initiator)) for number in fill
-            ]
+            roots += [ScopeRoot(*decoy(setting.secret, number)) for number in fill]
         public, *closed = roots
         self._asked = self._talk.now
         self._talk.send(Root(tells, [public, *sorted(closed, key=lambda row: row.scope)]))

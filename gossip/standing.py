@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _STANDING: Final = context("standing")
 _EVIDENCE: Final = context("evidence")
 _BRANCHES: Final = context("branches")
+MAX_MISSING: Final = 256
+"""Seqs without body that are compared, the lowest of a log."""
 _LOG: Final = context("log")
 _SHORT: Final = context("short")
 _CHECK: Final = context("check")
@@ -67,7 +69,7 @@ class Standing(NamedTuple):
 
 def standing_of(
     log: Log,
-    missing: int | None,
+    missing: Sequence[int],
     proof: ForkProof | None,
     branches: bytes,
     statements: Sequence[Revocation],
@@ -79,18 +81,19 @@ def standing_of(
 
     Args:
         log: What is held.
-        missing: Lowest seq whose body is wanted and not held.
+        missing: The lowest seqs whose bodies are wanted and not held, at most ``MAX_MISSING``.
         proof: The proof kept of it, if it is forked.
         branches: ``branches_digest`` of what is kept from the fork on.
         statements: About the log's author, if it is log 0, by person.
     """
-    entry = entry_of(log, proof, missing)
+    entry = entry_of(log, proof, missing[0] if missing else None)
     tips = b"".join(piece.tip for piece in log.pieces)
     shown = entry if proof is None else entry._replace(ids=())
-    lacking = 0 if missing is None else log.bodies_missing
-    parts = shown.encode() + lacking.to_bytes(8, "big") + tips + branches
+    count = log.bodies_missing if missing else 0
+    lacking = b"".join(seq.to_bytes(5, "big") for seq in (count, *missing))
+    parts = shown.encode() + lacking + tips + branches
     held = sha256(_STANDING + parts).digest()
-    plain = proof is None and not entry.ranges and missing is None
+    plain = proof is None and not entry.ranges and not missing
     return Standing(entry, plain, held, _evidence(proof, statements), branches)
 
 
@@ -165,9 +168,9 @@ class Salt:
         """Return what is compared of a block's id."""
         return self._hash(_CHECK_ID, ident, size)
 
-    def root(self, digest: bytes) -> bytes:
-        """Return what is compared of a scope."""
-        return self._hash(_CHECK_ROOT, digest, ROOT_BYTES)
+    def root(self, group: bytes, digest: bytes) -> bytes:
+        """Return what is compared of a scope; of a closed group only members can make it."""
+        return self._hash(_CHECK_ROOT, group + digest, ROOT_BYTES)
 
     def bucket(self, digest: bytes) -> bytes:
         """Return what is compared of a bucket that is not empty; never zeros."""
@@ -190,8 +193,14 @@ class Salt:
             return number
         return number ^ int.from_bytes(self._hash(_COUNT, group, 4), "big")
 
-    def decoy(self, number: int, *, of_initiator: bool) -> tuple[bytes, bytes, int]:
-        """Return name, root and number of logs of a scope that there is not."""
-        shown = self._hash(_DECOY, bytes((of_initiator, number)), SCOPE_BYTES)
-        again = self._hash(_DECOY, shown, SCOPE_BYTES + 4)
-        return shown, again[:ROOT_BYTES], int.from_bytes(again[-4:], "big")
+
+def decoy(secret: bytes, number: int) -> tuple[bytes, bytes, int]:
+    """Return name, root and number of logs of a scope that there is not.
+
+    Args:
+        secret: 32 bytes that nobody else knows, for one session.
+        number: Which decoy, from 0.
+    """
+    shown = hmac.digest(secret, _DECOY + bytes((number,)), "sha512")
+    end = SCOPE_BYTES + ROOT_BYTES
+    return shown[:SCOPE_BYTES], shown[SCOPE_BYTES:end], int.from_bytes(shown[end : end + 4], "big")

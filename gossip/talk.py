@@ -49,6 +49,8 @@ class Setting:
         seen: What was processed of the peer's store, from earlier meetings.
         shared: Ids of closed groups that the peer has shown to belong to.
         verify: Checks one signature.
+        secret: 32 random bytes for this session, of which decoys are made for strangers; without it
+            there are none.
     """
 
     catalogue: Catalogue
@@ -60,6 +62,7 @@ class Setting:
     seen: Seen | None = None
     shared: frozenset[bytes] = frozenset()
     verify: Verify = is_signed
+    secret: bytes | None = None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 from gossip.catalogue import Catalogue, Changes
 from gossip.claims import Claims
 from gossip.effects import Answer, Arrivals, Bodiless, Branches, Query, Spans
+from gossip.standing import MAX_MISSING
 from ledger.run import SIGNED_EVERY
 from ledger.store.base import Absorbed, Span
 
@@ -127,7 +128,7 @@ class Holdings:
         statements = await self._store.revocations(revoked) if revoked else []
         return Changes(
             logs=logs,
-            missing={key: (await self._store.bodiless(key, limit=1))[0] for key in lacking},
+            missing={key: await self._store.bodiless(key, limit=MAX_MISSING) for key in lacking},
             proofs={(proof.author, proof.log): proof for proof in proofs},
             branches={key: await self._store.branches(key) for key in forked},
             statements={

@@ -71,6 +71,7 @@ class Meeting:
         clock: Gives ms since 1970, for display.
         binding: 32 bytes that both sides know of this link's session.
         is_initiator: Whether this side opened the link.
+        secret: 32 random bytes for this meeting alone.
         peer: Whom the link authenticated, if anybody.
         seen: As ``gossip.notes.recall`` returns it.
         shared: As ``gossip.notes.recall_groups`` does.
@@ -85,13 +86,24 @@ class Meeting:
         clock: Callable[[], int],
         binding: bytes,
         is_initiator: bool,
+        secret: bytes,
         peer: Peer | None = None,
         seen: Seen | None = None,
         shared: frozenset[bytes] = frozenset(),
     ) -> None:
         catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
         self.session = Session(
-            Setting(catalogue, claims, policy, binding, is_initiator, peer, seen, shared)
+            Setting(
+                catalogue,
+                claims,
+                policy,
+                binding,
+                is_initiator,
+                peer,
+                seen,
+                shared,
+                secret=secret,
+            )
         )
         self._link = link
         self._holdings = holdings
@@ -242,6 +254,7 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     clock: Callable[[], int],
     binding: bytes,
     is_initiator: bool,
+    secret: bytes,
     peer: Peer | None = None,
 ) -> Outcome:
     """Meet whoever is at the other end of ``link``; see ``Meeting``.
@@ -259,6 +272,7 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
         clock=clock,
         binding=binding,
         is_initiator=is_initiator,
+        secret=secret,
         peer=peer,
         seen=seen,
         shared=recall_groups(groups),

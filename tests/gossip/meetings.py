@@ -169,6 +169,7 @@ class Meeting:
             seen,
             recall_groups(groups),
             node.verify,
+            material(f"secret {node.number} {binding.hex()}"),
         )
         end = Side(node, Session(setting))
         end.stop_listening = node.holdings.listen(

@@ -40,6 +40,7 @@ class Mesh:
                 clock=lambda: 0,
                 binding=binding,
                 is_initiator=link is here,
+                secret=bytes(32),
                 peer=peer,
             )
             self.meetings.append(one)

@@ -31,6 +31,7 @@ def meeting(node: Node, link: MemoryLink, peer: Peer | None = None) -> Meeting:
         clock=lambda: 0,
         binding=BINDING,
         is_initiator=node.number == 1,
+        secret=bytes(32),
         peer=peer,
     )
 
@@ -179,6 +180,7 @@ class Home:
             clock=lambda: 0,
             binding=BINDING,
             is_initiator=self.number == 1,
+            secret=bytes(32),
             peer=peer,
         )
 
@@ -251,7 +253,13 @@ def test_a_store_that_fails_ends_the_meeting_with_its_error() -> None:
     async def scenario() -> tuple[BaseException | Outcome, BaseException | Outcome]:
         here, there = MemoryLink.pair()
         failing = Meeting(
-            there, right.holdings, FullDisk(), clock=lambda: 0, binding=BINDING, is_initiator=False
+            there,
+            right.holdings,
+            FullDisk(),
+            clock=lambda: 0,
+            binding=BINDING,
+            is_initiator=False,
+            secret=bytes(32),
         )
         one, other = await asyncio.gather(
             meeting(left, here).hold(), failing.hold(), return_exceptions=True
