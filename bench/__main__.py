@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from bench.carrying import give_out, take_in
 from bench.disk import disk
+from bench.equals import changed, strangers, unchanged
 from bench.starting import starting
+from bench.syncing import cold, tail
 from bench.writing import durable, grouped
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ BENCHMARKS: Final[dict[str, Callable[[Path, int], list[Figure]]]] = {
     "start": starting,
     "import": take_in,
     "export": give_out,
+    "tail": tail,
+    "cold": cold,
+    "unchanged": unchanged,
+    "changed": changed,
+    "strangers": strangers,
 }
 
 

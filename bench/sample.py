@@ -45,10 +45,24 @@ def write_log(random: Random, blocks: int) -> list[Block]:
     return [first, *(heads.extend(fill(random, 0, seq)) for seq in range(2, blocks + 1))]
 
 
+def write_social(random: Random, posts: int) -> tuple[list[Block], list[Block]]:
+    """Return the device block of a new device, and a social log of ``posts`` blocks."""
+    heads = Heads(SigningKey(random.randbytes(32)))
+    first = heads.extend(fill(random, 0, 1, DEVICE_KIND))
+    return [first], [heads.extend(fill(random, 1, seq)) for seq in range(1, posts + 1)]
+
+
 def write_logs(authors: int, blocks: int) -> list[list[Block]]:
     """Return the logs of as many devices; always the same."""
     random = Random(authors * 1_000_003 + blocks)
     return [write_log(random, blocks) for _ in range(authors)]
+
+
+def write_socials(authors: int, posts: int) -> tuple[list[list[Block]], list[list[Block]]]:
+    """Return the device blocks and the social logs of as many devices; always the same."""
+    random = Random(authors * 1_000_003 + posts)
+    written = [write_social(random, posts) for _ in range(authors)]
+    return [root for root, _ in written], [social for _, social in written]
 
 
 def log_by_log(logs: Iterable[list[Block]]) -> Iterator[Block]:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossip.control import MIN_FRAME_BYTES
 from gossip.number import MAX_MESSAGE_BYTES
-from gossip.packing import MAX_BLOCKS, Packer
+from gossip.packing import MAX_BLOCKS, Packer, branch_units, pack_bodies, signed_units, unit_bytes
 from gossip.wire import MAX_HOPS, Bodies, Data, decode_message
 from ledger.block import MAX_BODY_BYTES
 from ledger.keys import verify
@@ -18,7 +19,16 @@ from ledger.run import verify_run
 from ledger.store.base import Batch
 from tests.gossip.held import WHEN, shelf
 from tests.ledger.stores import live
-from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, make_body, run_of, written
+from tests.strategies import (
+    GROUP,
+    IDENTITY,
+    SOCIAL,
+    Device,
+    forked,
+    make_body,
+    run_of,
+    written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,8 +52,10 @@ def units_of(blocks: Iterable[Block]) -> list[list[Block]]:
     return units
 
 
-def pack(units: Iterable[tuple[Sequence[Block], int]]) -> list[bytes]:
-    packer, messages = Packer(), list[bytes]()
+def pack(
+    units: Iterable[tuple[Sequence[Block], int]], limit: int = MAX_MESSAGE_BYTES
+) -> list[bytes]:
+    packer, messages = Packer(limit), list[bytes]()
     for unit, hops in units:
         messages += packer.add(unit, hops)
     return messages + list(packer.flush())
@@ -262,3 +274,69 @@ def test_messages_are_filled_to_the_last_unit_that_fits(size: int) -> None:
         room = MAX_MESSAGE_BYTES - len(raw) - 4 * len(packed)
         assert len(packed) == MAX_BLOCKS or room < size_of([first]) + 40
     assert sum(counts) == 450
+
+
+# --- what is known beforehand -------------------------------------------------------------------
+
+
+@given(
+    units=some_units(),
+    limit=st.sampled_from([MIN_FRAME_BYTES, 40_000, MAX_MESSAGE_BYTES]),
+)
+def test_a_unit_takes_no_more_bytes_than_was_said_of_it_and_no_frame_is_too_long(
+    units: list[tuple[list[Block], int]], limit: int
+) -> None:
+    messages = pack(units, limit)
+    assert sum(map(len, messages)) <= sum(unit_bytes(unit, limit) for unit, _ in units)
+    assert all(len(raw) <= limit for raw in messages)
+
+
+def test_sixty_four_of_the_longest_headers_fit_into_the_smallest_frame() -> None:
+    assert len(pack([([bare(block) for block in large(64)], 0)], MIN_FRAME_BYTES)) == 1
+
+
+# --- units --------------------------------------------------------------------------------------
+
+
+@given(signed=st.sets(st.integers(1, 130)), gaps=st.sets(st.integers(1, 130), max_size=3))
+def test_units_end_on_signatures_and_what_nobody_vouches_for_is_left_out(
+    signed: set[int], gaps: set[int]
+) -> None:
+    log = [
+        block if block.header.seq in signed else block._replace(signature=b"")
+        for block in written(130)
+        if block.header.seq not in gaps
+    ]
+    units = list(signed_units(log))
+    assert all(unit[-1].signature and not any(b.signature for b in unit[:-1]) for unit in units)
+    assert all(a.id == b.header.previous for unit in units for a, b in pairwise(unit))
+    # every block from which a signature can be reached without a gap is in one of them
+    vouched = {
+        block.header.seq
+        for block in log
+        if any(
+            seq in signed and not set(range(block.header.seq, seq + 1)) & gaps
+            for seq in range(block.header.seq, 131)
+        )
+    }
+    assert {block.header.seq for unit in units for block in unit} == vouched
+
+
+def test_branches_go_with_the_part_before_them_that_nothing_else_vouches_for() -> None:
+    left, right = (run_of(branch).blocks for branch in forked(70, 5, 3))
+    trunk, kept = left[64:69], sorted([*left[69:], *right[69:]], key=lambda b: (b.header.seq, b.id))
+    units = list(branch_units(trunk, kept))
+    assert {block.id for unit in units for block in unit} == {b.id for b in [*trunk, *kept]}
+    # the trunk goes once, ahead of one of them, and each unit is a run that verifies
+    assert [sum(block in unit for unit in units) for block in trunk] == [1] * 5
+    assert unpack(pack((unit, 0) for unit in units))
+    assert list(branch_units((), ())) == []
+
+
+def test_bodies_that_are_not_held_are_passed_over() -> None:
+    blocks = [b if b.header.seq % 2 else bare(b) for b in written(6)]
+    (raw,) = pack_bodies(blocks, 1_000)
+    message = decode_message(raw)
+    assert isinstance(message, Bodies)
+    assert [late.seq for late in message.bodies] == [1, 3, 5]
+    assert list(pack_bodies(map(bare, blocks), 1_000)) == []
