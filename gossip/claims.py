@@ -72,10 +72,13 @@ class Claims:
         self._progress[meeting] = now
 
     def drop(self, key: LogKey, meeting: int, *, failed: bool = False) -> None:
-        """Say that ``meeting`` fetches ``key`` no more.
+        """Say that ``meeting`` fetches ``key`` no more, or waits for it no more.
 
         Where it did not bring it, whoever else waits goes first from now on.
         """
+        waits = self._waiting.get(key)
+        if waits is not None and waits.meeting == meeting:
+            del self._waiting[key]
         held = self._claims.get(key)
         if held is None or held.meeting != meeting:
             return

@@ -37,6 +37,21 @@ class Model:
                 held = None
         return held
 
+    def waiter(self, key: LogKey) -> tuple[int, float] | None:
+        """Who has the first right to ``key`` once it is free, and from when on he may try."""
+        first: tuple[int, float] | None = None
+        for what, of, meeting, at in self.deeds:
+            mine = first is not None and first[0] == meeting
+            if what.startswith("wait ") and of == key:
+                asked = float(what.split()[1])
+                if first is None or mine or first[1] + PATIENCE_S <= asked:
+                    first = meeting, at
+            elif (of == key and what == "take") or (
+                mine and (what == "leave" or (of == key and what in ("drop", "fail")))
+            ):
+                first = None
+        return first
+
     def free_at(self, key: LogKey, meeting: int) -> float:
         held = self.holder(key)
         if held is None or held[0] == meeting:
@@ -49,8 +64,11 @@ class Model:
         return min(max(brought) + PATIENCE_S, held[1] + LONGEST_S)
 
     def take(self, key: LogKey, meeting: int, now: float) -> float | None:
-        free = self.free_at(key, meeting)
+        free, first = self.free_at(key, meeting), self.waiter(key)
+        if free <= now and first is not None and first[0] != meeting:
+            free = first[1] + PATIENCE_S
         if free > now:
+            self.deeds.append((f"wait {now}", key, meeting, free))
             return free
         self.deeds.append(("take", key, meeting, now))
         return None
@@ -88,6 +106,26 @@ def test_whoever_asks_is_answered_as_all_that_happened_says(deeds: list[Deed]) -
 def test_every_meeting_has_a_number_of_its_own() -> None:
     claims = Claims()
     assert len({claims.enter() for _ in range(100)}) == 100
+
+
+def test_who_waited_and_needs_it_no_more_keeps_nobody_waiting() -> None:
+    claims = Claims()
+    claims.take(LOG, 1, 0.0)
+    assert claims.take(LOG, 2, 0.0) == 3.0
+    # the first brings it, so the second has what it waited for
+    claims.drop(LOG, 1)
+    claims.drop(LOG, 2)
+    # news of the same log are asked for at once
+    assert claims.take(LOG, 1, 0.5) is None
+
+
+def test_who_waits_goes_first_even_if_the_other_comes_back_with_a_new_name() -> None:
+    claims = Claims()
+    claims.take(LOG, 1, 0.0)
+    assert claims.take(LOG, 2, 0.0) == 3.0
+    claims.leave(1)
+    assert claims.take(LOG, 3, 2.5) == 6.0
+    assert claims.take(LOG, 2, 3.0) is None
 
 
 # --- refusal ------------------------------------------------------------------------------------
