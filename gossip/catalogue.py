@@ -229,9 +229,9 @@ class Catalogue:
         body = self._claimed.get(device)
         return body is None or claimed_person(body) == person
 
-    def count(self, device: bytes) -> int:
-        """Return of how many logs of a device something is held."""
-        return len(self._numbers.get(device, ()))
+    def numbers(self, device: bytes) -> frozenset[int]:
+        """Return the logs of a device of which something is held."""
+        return frozenset(self._numbers.get(device, ()))
 
     def scope(self, key: LogKey) -> bytes | None:
         """Return where a log is offered; see ``Policy.scope``."""

@@ -68,7 +68,7 @@ class Pulling:
         self._asked: dict[int, Wanted] = {}
         self._retries: dict[int, Wanted] = {}
         self._held_back: dict[bytes, list[Wanted]] = {}
-        self._begun: dict[bytes, int] = {}
+        self._begun: dict[bytes, set[int]] = {}
         self._after: dict[int, list[Wanted]] = {}
         self._requests: list[Request] = []
         self._heard = 0.0
@@ -102,7 +102,7 @@ class Pulling:
         setting = self._talk.setting
         person = setting.catalogue.person(key[0])
         rank = setting.policy.rank(key, person)
-        is_too_much = rank is not None and self._is_too_much(wanted, key, rank)
+        is_too_much = rank is not None and self._is_too_much(key, rank)
         if (is_too_much or setting.policy.blocked) and self._awaits_device(key):
             self._held_back.setdefault(key[0], []).append(wanted)
         elif rank is None or is_too_much:
@@ -133,15 +133,15 @@ class Pulling:
             case Get() as get:
                 self._get(wanted, get, rank)
 
-    def _is_too_much(self, wanted: Wanted, key: LogKey, rank: int) -> bool:
+    def _is_too_much(self, key: LogKey, rank: int) -> bool:
         """Whether a stranger writes more logs than anybody needs."""
         catalogue, limits = self._talk.setting.catalogue, self._talk.setting.policy.limits
-        if rank < REST_CLASS or key in catalogue.logs or wanted.ever:
+        if rank < REST_CLASS or key in catalogue.logs:
             return False
-        begun = self._begun.get(key[0], 0)
-        if catalogue.count(key[0]) + begun >= limits.logs:
+        begun = self._begun.setdefault(key[0], set())
+        if key[1] not in begun and len(begun | catalogue.numbers(key[0])) >= limits.logs:
             return True
-        self._begun[key[0]] = begun + 1
+        begun.add(key[1])
         return False
 
     def _decline(self, wanted: Wanted, key: LogKey) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from tools.fuzz_targets import Target
+    from tools.fuzz_target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ def work(name: str, runs: int, seconds: int) -> NoReturn:
     with atheris.instrument_imports(include=WATCHED):
         from tools.fuzz_targets import TARGETS  # noqa: PLC0415  its imports are to be watched
     target = next(target for target in TARGETS if target.name == name)
+    runs //= target.cost
     seeds = [bytes(seed) for seed in target.seeds()]
     corpus = FOLDER / name
     for seed in seeds:

@@ -20,7 +20,7 @@ from gossip.bundle import (
     Trailer,
 )
 from gossip.number import MAX_MESSAGE_BYTES
-from gossip.wire import Data, Unknown, decode_message, encode_message
+from gossip.wire import Data, decode_message
 from ledger.block import (
     SALT_BYTES,
     Block,
@@ -44,7 +44,6 @@ from ledger.statement import decode_revocation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gossip.wire import Message
     from ledger.codec import Value
     from ledger.kinds.device import Device
     from ledger.link import Link
@@ -158,7 +157,7 @@ def check_half_block(_data: bytes, read: tuple[Header, Block]) -> None:
         same(block.body[SALT_BYTES:], encode([0, *described]))
 
 
-# --- evidence, bodies, messages ------------------------------------------------------------------
+# --- evidence, bodies ------------------------------------------------------------------
 
 
 def statement_with(verify: Verify) -> Callable[[bytes], Revocation]:
@@ -201,12 +200,6 @@ def check_device(data: bytes, said: Device) -> None:
     """Refuse a device that is spelled in another way, or another's than it says."""
     check_kind(data, said)
     same(person_of(NOBODY, data) in (NOBODY, said.person), expected=True)
-
-
-def check_message(data: bytes, message: Message) -> None:
-    """Refuse a message that is spelled in another way; what is not read cannot be written."""
-    if not isinstance(message, Unknown):
-        same(encode_message(message), data)
 
 
 # --- text ---------------------------------------------------------------------------------------

@@ -7,15 +7,13 @@ second target in which it always holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from gossip.bundle import NotABundleError
 from gossip.frontier import MAX_ENTRY_BYTES, FrontierEntry, decode_entry
-from gossip.wire import decode_message
 from ledger.block import MAX_HEADER_BYTES, SALT_BYTES, decode_header, encode_header
 from ledger.codec import decode, encode
-from ledger.errors import InvalidError, MeaninglessError, PassalongError
+from ledger.errors import InvalidError, MeaninglessError
 from ledger.fork import decode_proof
 from ledger.keys import SIGNATURE_BYTES, WORDS, PersonKey, verify
 from ledger.kinds.body import read_open
@@ -27,54 +25,17 @@ from ledger.link import MAX_LINK_CHARACTERS, Link
 from ledger.statement import MAX_STATEMENT_BYTES
 from tools import fuzz_readers as read
 from tools import fuzz_seeds as seeds
-from tools.fuzz_readers import DisagreementError, Kind, one_spelling
+from tools.fuzz_meeting_targets import MEETING_TARGETS
+from tools.fuzz_readers import Kind, one_spelling
 from tools.fuzz_seeds import WORD_LIST
+from tools.fuzz_target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_T = TypeVar("_T")
 _BODY_BYTES: Final = 2_048
 _MANY_BYTES: Final = 4_096
 _STATEMENT_BYTES: Final = MAX_STATEMENT_BYTES + SIGNATURE_BYTES + 8
-MAX_REFUSAL_CHARACTERS: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Target(Generic[_T]):
-    """One way of reading hostile bytes.
-
-    Attributes:
-        name: For the command line and for folders.
-        of: The decoder, with its module.
-        error: The only one that may leave it, subclasses included.
-        decode: Reads an input.
-        agree: Given the input and what it was read as, raises if that does not hold.
-        seeds: Builds inputs that are accepted.
-        max_bytes: Longest input that is tried.
-        cbor_at: Where in an input a CBOR value begins that takes the rest; None for no such thing.
-    """
-
-    name: str
-    of: str
-    error: type[PassalongError]
-    decode: Callable[[bytes], _T]
-    agree: Callable[[bytes, _T], None]
-    seeds: Callable[[], Sequence[bytes]]
-    max_bytes: int
-    cbor_at: int | None = 0
-
-    def __call__(self, data: bytes) -> bool:
-        """Read ``data`` and say whether it was accepted; any exception from here is a fault."""
-        try:
-            value = self.decode(data)
-        except self.error as refusal:
-            text = str(refusal)
-            if not 0 < len(text) <= MAX_REFUSAL_CHARACTERS or not text.isprintable():
-                raise DisagreementError(f"a refusal that is no short line: {text!r}") from refusal
-            return False
-        self.agree(data, value)
-        return True
 
 
 def accept(_public: bytes, _message: bytes, _signature: bytes) -> bool:
@@ -244,15 +205,6 @@ TARGETS: Final[Sequence[Target[Any]]] = (
         max_bytes=_BODY_BYTES,
     ),
     Target(
-        name="message",
-        of="gossip.wire.decode_message",
-        error=InvalidError,
-        decode=decode_message,
-        agree=read.check_message,
-        seeds=seeds.message,
-        max_bytes=_MANY_BYTES,
-    ),
-    Target(
         name="entry",
         of="gossip.frontier.decode_entry",
         error=InvalidError,
@@ -280,4 +232,5 @@ TARGETS: Final[Sequence[Target[Any]]] = (
         seeds=seeds.bundle_payloads,
         max_bytes=_BODY_BYTES,
     ),
+    *MEETING_TARGETS,
 )

@@ -14,11 +14,13 @@ from mnemonic import Mnemonic
 from tests.vectors.body_vectors import bodies
 from tests.vectors.bundle_vectors import bundles
 from tests.vectors.codec_vectors import codec, headers
+from tests.vectors.control_vectors import controls
 from tests.vectors.evidence_vectors import forks, statements
 from tests.vectors.gossip_vectors import frontiers, messages
 from tests.vectors.key_vectors import keys, links
 from tests.vectors.pair_vectors import pairs
 from tests.vectors.run_vectors import runs
+from tests.vectors.standing_vectors import standings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,8 @@ FILES: dict[str, Callable[[], Collection]] = {
     "pairs.json": pairs,
     "frontier.json": frontiers,
     "wire.json": messages,
+    "control.json": controls,
+    "standing.json": standings,
     "bundle.json": bundles,
 }
 

@@ -14,6 +14,7 @@ from ledger.block import MAX_LOG, MAX_SEQ
 from ledger.chain import MAX_DETACHED
 from ledger.codec import encode
 from ledger.errors import InvalidError
+from tests.gossip.control_strategies import entries
 from tests.gossip.held import shelf, varied
 from tests.ledger.stores import live, log_of
 from tests.strategies import (
@@ -21,8 +22,6 @@ from tests.strategies import (
     SOCIAL,
     Device,
     forked,
-    hashes,
-    log_numbers,
     run_of,
     values,
     written,
@@ -105,24 +104,6 @@ def test_whatever_a_store_holds_is_said_in_one_spelling(missing: int | None) -> 
             assert decode_entry(entry.encode()) == entry
 
     live(scenario())
-
-
-@st.composite
-def entries(draw: st.DrawFn) -> FrontierEntry:
-    """Any entry that holds together, the largest ones included."""
-    ids = tuple(sorted(draw(st.sets(hashes, max_size=2))))
-    ends = sorted(draw(st.sets(st.integers(1, MAX_SEQ), max_size=2 * MAX_DETACHED + 4)))
-    seq = 0 if not ids else ends.pop() if len(ids) == 2 and ends else draw(st.integers(1, 9))
-    pairs = [(low, high) for low, high in zip(ends[::2], ends[1::2], strict=False)]
-    before = seq if len(ids) == 1 else -1
-    ranges: list[tuple[int, int]] = []
-    for low, high in pairs:
-        if low >= before + 2 and (len(ids) < 2 or high < seq):
-            ranges.append((low, high))
-            before = high
-    missing = draw(st.none() | st.integers(1, MAX_SEQ))
-    most = MAX_DETACHED + (len(ids) == 2)
-    return FrontierEntry(draw(hashes), draw(log_numbers), seq, ids, tuple(ranges[:most]), missing)
 
 
 @given(entry=entries())

@@ -6,11 +6,14 @@
 import { hex, isBytes, must, Refused, unhex } from "./bytes.mjs";
 import { checkBody, header, run } from "./blocks.mjs";
 import { decode } from "./cbor.mjs";
+import { gaps, seenOf } from "./control.mjs";
 import { hkdf, verify } from "./ed25519.mjs";
 import { branches, keptProof, keptStatements, proof, statement } from "./evidence.mjs";
-import { bundle, frontierEntry, message } from "./gossip.mjs";
+import { frontierEntry } from "./frontier.mjs";
+import { bundle, message } from "./gossip.mjs";
 import { agreement, device, halfBlock, outside, post, profile, withdrawal } from "./kinds.mjs";
 import { isCertified, link, pairs, words } from "./people.mjs";
+import { keyed, scope, standing } from "./standing.mjs";
 
 const maybe = (text) => (text === null ? null : unhex(text));
 
@@ -112,9 +115,30 @@ function shownPost(body) {
 }
 
 function shownMessage(raw) {
-  const { number, rows } = message(unhex(raw));
+  const { number, rows, steers } = message(unhex(raw));
+  if (steers !== undefined) return plain(steers);
   if (rows === null) return { unknown: String(number) };
   return { [{ 6: "runs", 8: "bodies", 9: "statements", 10: "proofs" }[number]]: plain(rows) };
+}
+
+function shownStanding(given) {
+  const pieces = given.pieces.map(([low, high, previous, tip]) => ({
+    low,
+    high,
+    previous: unhex(previous),
+    tip: unhex(tip),
+  }));
+  const branches = given.branches.map(([raw, isSigned]) => ({ block: header(unhex(raw)), isSigned }));
+  const statements = given.statements.map(([raw, sig]) => [unhex(raw), unhex(sig)]);
+  for (const [raw, sig] of statements) statement(raw, sig);
+  const held = { ...given, author: unhex(given.author), roots: given.roots.map(unhex) };
+  const convicts = given.proof === null ? null : proof(unhex(given.proof));
+  return plain(standing({ ...held, pieces, branches, statements, proof: convicts }));
+}
+
+function shownKeyed({ log, count, ...given }) {
+  const bytes = Object.entries(given).map(([name, value]) => [name, unhex(value)]);
+  return plain(keyed({ log, count, ...Object.fromEntries(bytes) }));
 }
 
 export const READERS = {
@@ -150,4 +174,10 @@ export const READERS = {
   message: ({ raw }) => shownMessage(raw),
   "frontier entry": ({ raw }) => plain(frontierEntry(unhex(raw))),
   bundle: ({ raw }) => plain(bundle(unhex(raw))),
+  seen: ({ raw }) => plain(seenOf(unhex(raw))),
+  gaps: ({ ranges, valid, lsn }) => ({ gaps: gaps(ranges, valid, lsn) }),
+  standing: shownStanding,
+  scope: ({ logs }) =>
+    plain(scope(logs.map(([author, log, digest]) => [unhex(author), log, unhex(digest)]))),
+  keyed: shownKeyed,
 };

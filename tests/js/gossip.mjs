@@ -1,9 +1,9 @@
-// Messages, frontier entries and bundles: docs/protocol.md, "Messages", "Frontier", "Bundles".
+// Messages and bundles: docs/protocol.md, "Messages", "Bundles".
 
-import { compare, concat, context, equal, isBytes, isNumber, must, Refused, sha256 } from
-  "./bytes.mjs";
+import { context, equal, isBytes, isNumber, must, Refused, sha256 } from "./bytes.mjs";
 import { MAX_LOG, MAX_SEQ } from "./blocks.mjs";
 import { decode } from "./cbor.mjs";
+import { control } from "./control.mjs";
 
 const MAX_MESSAGE = 65_000;
 const MAX_COUNT = 2 ** 53 - 1;
@@ -14,7 +14,10 @@ const isAtMost = (value, most) => isBytes(value) && value.length <= most;
 export function message(raw) {
   const items = decode(raw, MAX_MESSAGE);
   must(Array.isArray(items) && items.length > 0, "not a message");
-  const [number, rows] = items;
+  const [number, ...rest] = items;
+  const steers = control(number, rest);
+  if (steers !== undefined) return { number, steers };
+  const [rows] = rest;
   const reader = { 6: readRun, 8: readLate, 9: readStatement, 10: readProof }[number];
   if (reader === undefined) {
     must(typeof number === "bigint" ? number >= 0n : isNumber(number, 0, Infinity), "number");
@@ -56,29 +59,6 @@ function readStatement(row) {
 function readProof(row) {
   must(isAtMost(row, 40_000), "proof");
   return row;
-}
-
-/** Read a frontier entry. */
-export function frontierEntry(raw) {
-  const items = decode(raw, 256);
-  must(Array.isArray(items) && items.length === 6, "six fields");
-  const [author, log, seq, ids, ranges, missing] = items;
-  must(isBytes(author, 32) && isNumber(log, 0, MAX_LOG) && isNumber(seq, 0, MAX_SEQ), "where");
-  must(Array.isArray(ids) && ids.length <= 2 && ids.every((id) => isBytes(id, 32)), "ids");
-  must((seq === 0) === (ids.length === 0), "an id if and only if there is a seq");
-  const isForked = ids.length === 2;
-  must(!isForked || compare(ids[0], ids[1]) < 0, "ids ascend");
-  must(Array.isArray(ranges) && ranges.length <= (isForked ? 5 : 4), "too many ranges");
-  const most = isForked ? seq - 1 : MAX_SEQ;
-  let least = ids.length === 1 ? seq + 2 : 1;
-  for (const range of ranges) {
-    must(Array.isArray(range) && range.length === 2, "first and last seq");
-    const [low, high] = range;
-    must(isNumber(low, least, most) && isNumber(high, low, most), "ascending, with gaps");
-    least = high + 2;
-  }
-  must(missing === null || isNumber(missing, 1, MAX_SEQ), "missing");
-  return { author, log, seq, ids, ranges, missing };
 }
 
 /** Read a bundle: its messages' bytes, its trailer and how it ends. */

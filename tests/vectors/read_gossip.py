@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gossip.bundle import BundleReader
 from gossip.frontier import decode_entry
 from gossip.wire import Bodies, Data, Proofs, Statements, Unknown, decode_message
+from tests.vectors.read_control import shown_control
 from tests.vectors.showing import hexed
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def read_message(given: dict[str, Any]) -> dict[str, Any]:
             return {"proofs": [raw.hex() for raw in proofs]}
         case Unknown(number):
             return {"unknown": str(number)}
+        case message:
+            return shown_control(message)
 
 
 def _shown_items(run: RawRun) -> list[list[str | None]]:

@@ -16,6 +16,7 @@ from tests.vectors.read_bodies import (
     read_profile,
     read_withdrawal_body,
 )
+from tests.vectors.read_control import read_gaps, read_seen
 from tests.vectors.read_gossip import read_bundle, read_entry, read_message
 from tests.vectors.read_ledger import (
     read_branches,
@@ -34,6 +35,7 @@ from tests.vectors.read_ledger import (
     read_statement,
     read_words,
 )
+from tests.vectors.read_standing import read_keyed, read_scope, read_standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +67,11 @@ READERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "message": read_message,
     "frontier entry": read_entry,
     "bundle": read_bundle,
+    "seen": read_seen,
+    "gaps": read_gaps,
+    "standing": read_standing,
+    "scope": read_scope,
+    "keyed": read_keyed,
 }
 
 

@@ -1,0 +1,309 @@
+"""A town: people write, meet, go away in the middle of a sentence, lose their phones.
+
+Hypothesis chooses the story; the clock is virtual. Every node is ``Watched``, so each batch is
+checked as it is stored; after each rule nobody may have accused an honest node, and in the end all
+meet until nothing changes and must hold the same.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+from hypothesis import event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from typing_extensions import override
+
+from gossip.effects import End
+from gossip.notes import seen_note
+from gossip.number import Number
+from gossip.session import State
+from ledger.block import ZEROS, Counterparty
+from ledger.statement import Cut, Revocation
+from ledger.store.base import Batch
+from ledger.store.memory import MemoryStore
+from tests.gossip.meetings import Node, now_run
+from tests.gossip.test_invariants import TALLY, Watched, WatchedMeeting, lacks, passable
+from tests.gossip.worlds import part
+from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, make_body, material
+
+NODES = 4
+WRITERS = 3
+who = st.integers(0, NODES - 1)
+writer = st.integers(0, WRITERS - 1)
+log = st.sampled_from([SOCIAL, SOCIAL, GROUP, IDENTITY])
+length = st.sampled_from([1, 1, 2, 64, 130])
+GOOD_ENDS = {End.DONE, End.LOST, End.STOPPED}
+
+
+class Town(RuleBasedStateMachine):
+    """Nodes, writers who have no node of their own, and meetings that are open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[bytes, Node] = {}
+        self.nodes: list[Watched] = []
+        self.writers = [[Device(20 + n, 20 + n)] for n in range(WRITERS)]
+        self.saved: dict[int, tuple[MemoryStore, Device]] = {}
+        self.open: list[WatchedMeeting] = []
+        self.meetings = 0
+        self.now = 0.0
+
+    @initialize(choosy=st.booleans(), crowd=st.sampled_from([0] * 15 + [260]))
+    def people_move_in(self, crowd: int, *, choosy: bool) -> None:
+        for number in range(NODES):
+            node = Watched(number, known=self.known, public=number > 0 or not choosy)
+            node.hold(node.device.logs[IDENTITY])
+            self.nodes.append(node)
+        for number in range(300, 300 + crowd):
+            self.nodes[1].hold([Device(number).root])
+
+    def give(self, at: int, device: Device) -> None:
+        """Give all logs to a node, unless it does not want them."""
+        node = self.nodes[at % NODES]
+        if node.policy.public:
+            node.hold_device(device)
+
+    # --- what people do ---
+
+    @rule(at=who, log=log, size=st.sampled_from([0, 2_000]))
+    def somebody_writes(self, at: int, log: int, size: int) -> None:
+        node = self.nodes[at]
+        body = make_body("hello", None, [], bytes(size), time=int(self.now))
+        half = Counterparty(ZEROS, ZEROS) if log == IDENTITY else None
+        block = node.device.write(log=log, body=body, counterparty=half)
+        node.hold([block])
+        self.settle("somebody_writes")
+
+    @rule(at=who, writer=writer, copy=st.integers(0, 2), log=log, count=length)
+    def a_writer_brings_news(self, at: int, writer: int, copy: int, log: int, count: int) -> None:
+        copies = self.writers[writer]
+        device = copies[copy % len(copies)]
+        device.write_many(count, f"copy {copy}", log=log)
+        self.give(at, device)
+        self.settle("a_writer_brings_news")
+
+    @rule(at=who, writer=writer, low=st.integers(0, 9), bodies=st.booleans())
+    def a_writer_brings_a_part(self, at: int, writer: int, low: int, *, bodies: bool) -> None:
+        """One node gets the end of a log, maybe without bodies, and the next one all of it."""
+        device = self.writers[writer][0]
+        written = device.write_many(3, "part")
+        part_of = written[min(low, len(written) - 1) :]
+        self.nodes[at].hold([b if bodies else b._replace(body=None) for b in part_of])
+        self.give(at + 1, device)
+        self.settle("a_writer_brings_a_part")
+
+    @rule(at=who, writer=writer, log=log)
+    def a_writer_forks_his_log(self, at: int, writer: int, log: int) -> None:
+        """One node is told this, another that."""
+        copies = self.writers[writer]
+        if len(copies) < 3:
+            copies.append(copies[-1].twin())
+            copies[-1].write("what the others are not told", log=log)
+            copies[0].write("what the others are told", log=log)
+            self.give(at, copies[0])
+            self.give(at + 1, copies[-1])
+        self.settle("a_writer_forks_his_log")
+
+    @rule(at=who, writer=writer, seq=st.integers(0, 3))
+    def a_device_is_revoked(self, at: int, writer: int, seq: int) -> None:
+        device = self.writers[writer][0]
+        named = device.logs.get(SOCIAL, [])[:seq]
+        cuts = [Cut(SOCIAL, len(named), named[-1].id)] if named else []
+        said = Revocation.sign(device.person, device.public, cuts)
+        self.nodes[at].absorb(Batch(revocations=[said]))
+        self.settle("a_device_is_revoked")
+
+    # --- how they meet ---
+
+    def meeting(self, left: int, right: int, **how: Any) -> WatchedMeeting:  # noqa: ANN401
+        self.meetings += 1
+        binding = material(f"meeting {self.meetings}")
+        meeting = WatchedMeeting(self.nodes[left], self.nodes[right], binding=binding, **how)
+        meeting.now = self.now
+        return meeting
+
+    @rule(left=who, right=who, contacts=st.booleans())
+    def two_meet(self, left: int, right: int, *, contacts: bool) -> None:
+        if left != right:
+            self.hold(self.meeting(left, right, contacts=contacts))
+        self.settle("two_meet")
+
+    def hold(self, meeting: WatchedMeeting) -> None:
+        meeting.start()
+        self.open.append(meeting)
+        while any(end.finish is None for end in meeting.ends) and self.pass_some_time():
+            pass
+        assert [end.finish and end.finish.end for end in meeting.ends] == [End.DONE, End.DONE]
+
+    @rule(left=who, right=who, contacts=st.booleans(), share=st.floats(0, 1))
+    def two_meet_briefly(self, left: int, right: int, share: float, *, contacts: bool) -> None:
+        if left != right:
+            meeting = self.meeting(left, right, contacts=contacts, cut=int(20_000 * share**3))
+            meeting.start().settle()
+            meeting.sever()
+            self.open.append(meeting)
+        self.settle("two_meet_briefly")
+
+    @rule(left=who, right=who, contacts=st.booleans())
+    def two_stay_together(self, left: int, right: int, *, contacts: bool) -> None:
+        if left != right:
+            self.open.append(self.meeting(left, right, contacts=contacts, live=True))
+            self.open[-1].start()
+        self.settle("two_stay_together")
+
+    @rule(number=st.integers(0, 9), live=st.booleans())
+    def they_meet_again_over_another_link(self, number: int, *, live: bool) -> None:
+        """The new link is there before the old one is found to be dead."""
+        if not self.open:
+            self.two_stay_together(number % NODES, (number + 1) % NODES, contacts=True)
+        old = self.open[number % len(self.open)]
+        left, right = (end.node.number for end in old.ends)
+        self.open.append(self.meeting(left, right, live=live))
+        self.open[-1].start()
+        self.settle("they_meet_again_over_another_link")
+        old.sever()
+        self.settle("they_meet_again_over_another_link")
+
+    @precondition(lambda self: self.open)
+    @rule(number=st.integers(0, 9))
+    def they_part(self, number: int) -> None:
+        self.open[number % len(self.open)].sever()
+        self.settle("they_part")
+
+    @rule(seconds=st.floats(0, 5))
+    def time_passes(self, seconds: float) -> None:
+        until = self.now + seconds
+        while (at := self.next_tick()) is not None and at <= until:
+            self.pass_some_time()
+        self.now = until
+        self.settle("time_passes")
+
+    # --- what befalls nodes ---
+
+    def leave(self, at: int) -> None:
+        """All links of a node die."""
+        for meeting in self.open:
+            if self.nodes[at] in [end.node for end in meeting.ends]:
+                meeting.sever()
+
+    @rule(at=who)
+    def a_copy_is_made(self, at: int) -> None:
+        self.saved[at] = self.nodes[at].store.copy(), self.nodes[at].device.twin()
+        self.settle("a_copy_is_made")
+
+    @precondition(lambda self: self.saved)
+    @rule(number=st.integers(0, 9))
+    def a_node_is_restored(self, number: int) -> None:
+        at = sorted(self.saved)[number % len(self.saved)]
+        self.leave(at)
+        store, device = self.saved[at]
+        self.nodes[at].device = device.twin()
+        self.nodes[at].reopen(store.copy())
+        self.nobody_believes_too_much()
+        self.settle("a_node_is_restored")
+
+    @rule(at=who)
+    def a_node_is_wiped(self, at: int) -> None:
+        self.leave(at)
+        self.nodes[at].reopen(MemoryStore(new_run=self.nodes[at].new_run))
+        self.settle("a_node_is_wiped")
+
+    @rule(at=who)
+    def somebody_wants_more(self, at: int) -> None:
+        self.leave(at)
+        node = self.nodes[at]
+        node.reopen(node.store.copy(), replace(node.policy, public=True))
+        self.settle("somebody_wants_more")
+
+    # --- time ---
+
+    def next_tick(self) -> float | None:
+        ends = [end for meeting in self.open for end in meeting.ends]
+        due = [at for end in ends if (at := end.session.next_tick()) is not None]
+        return min(due, default=None)
+
+    def pass_some_time(self) -> bool:
+        """Let all happen that can at once, and then what is due next; False if nothing is."""
+        self.run_links()
+        at = self.next_tick()
+        if at is None:
+            return False
+        self.now = max(self.now, at)
+        for meeting in self.open:
+            meeting.now = self.now
+            for end in meeting.ends:
+                due = end.session.next_tick()
+                if due is not None and due <= self.now:
+                    meeting._carry_out(end, end.session.tick(self.now))
+        self.run_links()
+        return True
+
+    def run_links(self) -> None:
+        for _ in range(100_000):
+            if not sum(meeting.step() for meeting in self.open):
+                return
+        raise AssertionError("it goes on and on")
+
+    def settle(self, what: str) -> None:
+        TALLY[what] += 1
+        for meeting in self.open:
+            meeting.now = self.now
+        self.run_links()
+        for end in (end for meeting in self.open for end in meeting.ends):
+            assert end.finish is None or end.finish.end in GOOD_ENDS
+        self.open = [m for m in self.open if any(end.finish is None for end in m.ends)]
+
+    def nobody_believes_too_much(self) -> None:
+        for node in self.nodes:
+            for other in self.nodes:
+                node.looks_honest(other, now_run(node.store.note(seen_note(other.device.public))))
+
+    @override
+    def teardown(self) -> None:
+        for at in range(len(self.nodes)):
+            self.somebody_wants_more(at)
+        for round_ in range(8):
+            before = [node.frontier() for node in self.nodes]
+            for left, right in combinations(range(len(self.nodes)), 2):
+                self.hold(self.meeting(left, right, contacts=round_ % 2 == 0))
+                self.open.clear()
+            if before == [node.frontier() for node in self.nodes]:
+                break
+        event(f"rounds {round_}")
+        self.all_are_equal()
+
+    def all_are_equal(self) -> None:
+        first = self.nodes[0]
+        for node in self.nodes:
+            node.is_sound()
+            assert node.frontier() == first.frontier()
+            assert lacks(node, first) == lacks(first, node) == []
+            for key in first.ids():
+                assert passable(node, key) == passable(first, key)
+
+
+TestTown = Town.TestCase
+TestTown.settings = settings(part(3), stateful_step_count=20)
+RULES = [name for name, kept in vars(Town).items() if hasattr(kept, "hypothesis_stateful_rule")]
+NEVER_SENT = {Number.ENVELOPES, Number.TOKENS, Number.TRAILER}
+
+
+def test_in_a_town_everything_happens_that_can() -> None:
+    """The same stories every time: so that none of the rules idles unnoticed."""
+    before = Counter(TALLY)
+    same = settings(max_examples=100, stateful_step_count=20, derandomize=True, database=None)
+
+    run_state_machine_as_test(Town, settings=same)
+
+    happened = TALLY - before
+    numbers = {number.name for number in Number if number not in NEVER_SENT}
+    states = {state.name for state in State if state is not State.IDLE}
+    assert {*RULES, *numbers, *states} - happened.keys() == set()
