@@ -24,7 +24,7 @@ MAX_BLOCKS: Final = 200
 BLOCK_OVERHEAD_BYTES: Final = 8
 RUN_OVERHEAD_BYTES: Final = 8
 BODY_OVERHEAD_BYTES: Final = 56
-_FRAME_BYTES: Final = 16
+FRAME_OVERHEAD_BYTES: Final = 16
 
 
 def block_bytes(block: Block) -> int:
@@ -35,10 +35,10 @@ def block_bytes(block: Block) -> int:
 
 def unit_bytes(unit: Sequence[Block], limit: int) -> int:
     """Return at most how many bytes a unit takes, in messages of at most ``limit`` bytes."""
-    size = _FRAME_BYTES + RUN_OVERHEAD_BYTES + sum(map(block_bytes, unit))
+    size = FRAME_OVERHEAD_BYTES + RUN_OVERHEAD_BYTES + sum(map(block_bytes, unit))
     if size <= limit:
         return size
-    return size + len(unit) * (BODY_OVERHEAD_BYTES + _FRAME_BYTES)
+    return size + len(unit) * (BODY_OVERHEAD_BYTES + FRAME_OVERHEAD_BYTES)
 
 
 class Packer:
@@ -49,7 +49,7 @@ class Packer:
     """
 
     def __init__(self, limit: int = MAX_MESSAGE_BYTES) -> None:
-        self._room = limit - _FRAME_BYTES
+        self._room = limit - FRAME_OVERHEAD_BYTES
         self._runs: list[tuple[list[Block], int]] = []
         self._size = 0
         self._count = 0
@@ -92,7 +92,7 @@ def _headers_first(unit: Sequence[Block], hops: int, room: int) -> Iterator[byte
 
 
 def pack_bodies(blocks: Iterable[Block], room: int) -> Iterator[bytes]:
-    """Yield messages of at most ``room`` + 16 bytes with the bodies that are held of ``blocks``."""
+    """Yield messages of at most ``room`` + ``FRAME_OVERHEAD_BYTES`` with the bodies that are held of ``blocks``."""
     late: list[LateBody] = []
     size = 0
     for block in blocks:

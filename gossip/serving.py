@@ -14,7 +14,14 @@ from gossip.control import ID_BYTES, MAX_EVIDENCE, DoneRow, Entries, Ids, Mode, 
 from gossip.effects import Branches, Spans
 from gossip.fair import FairQueue, Place
 from gossip.outlet import Outlet
-from gossip.packing import BODY_OVERHEAD_BYTES, Packer, branch_units, pack_bodies, unit_bytes
+from gossip.packing import (
+    BODY_OVERHEAD_BYTES,
+    FRAME_OVERHEAD_BYTES,
+    Packer,
+    branch_units,
+    pack_bodies,
+    unit_bytes,
+)
 from gossip.talk import ProtocolError
 from gossip.wanted import FETCHED, common_ranges
 from gossip.wire import Proofs, Statements, encode_message
@@ -305,7 +312,8 @@ class Serving:
 
     def _send_bodies(self, job: Job, rows: list[list[Block]]) -> None:
         left = self.outlet.left
-        room = self._talk.frame if left is None else min(self._talk.frame, max(left, 1))
+        room = self._talk.frame if left is None else min(self._talk.frame, left)
+        room = max(room - FRAME_OVERHEAD_BYTES, 1)
         fits = self._send_frames(job, pack_bodies(rows[0], room))
         if fits and job.ranges:
             self._queue.put_back(job.place, job)
