@@ -115,6 +115,8 @@ class Catalogue:
             keys |= {(author, number) for number in self._numbers.get(author, ())}
         for key in changes.logs:
             self._numbers.setdefault(key[0], set()).add(key[1])
+            if key[1] == 0:
+                self._persons.pop(key[0], None)
             self.logs[key] = changes.logs[key]
             _set(self._missing, key, changes.missing.get(key))
             _set(self.proofs, key, changes.proofs.get(key))
@@ -211,7 +213,8 @@ class Catalogue:
         if device not in self._persons:
             if device not in self._claimed:
                 return None
-            self._persons[device] = self._person(device, self._claimed[device])
+            body = None if self._began_twice(device) else self._claimed[device]
+            self._persons[device] = self._person(device, body)
         return self._persons[device]
 
     def _person(self, device: bytes, body: bytes | None) -> bytes:
@@ -227,7 +230,12 @@ class Catalogue:
     def may_revoke(self, person: bytes, device: bytes) -> bool:
         """Say whether a statement of ``person`` about ``device`` can ever count."""
         body = self._claimed.get(device)
-        return body is None or claimed_person(body) == person
+        return body is None or self._began_twice(device) or claimed_person(body) == person
+
+    def _began_twice(self, device: bytes) -> bool:
+        """Then there is no saying whose it is."""
+        log = self.logs.get((device, 0))
+        return log is not None and log.fork == 1
 
     def numbers(self, device: bytes) -> frozenset[int]:
         """Return the logs of a device of which something is held."""

@@ -34,7 +34,7 @@ class Claims:
     def __init__(self, patience: float = PATIENCE_S) -> None:
         self._patience = patience
         self._claims: dict[LogKey, _Claim] = {}
-        self._waiting: dict[LogKey, _Claim] = {}
+        self._waiting: dict[LogKey, dict[int, float]] = {}
         self._progress: dict[int, float] = {}
         self._next = 0
 
@@ -51,17 +51,29 @@ class Claims:
         """
         held = self._claims.get(key)
         until = self._until(held) if held is not None and held.meeting != meeting else now
-        first = self._waiting.get(key)
-        if until <= now and first is not None and first.meeting != meeting:
-            until = first.since + self._patience  # whoever waits longest goes first
+        if until <= now and (first := self._first(key, now)) not in (None, meeting):
+            until = self._waiting[key][first] + self._patience
         if until > now:
-            if first is None or first.meeting == meeting or first.since + self._patience <= now:
-                self._waiting[key] = _Claim(meeting, until)
+            self._waiting.setdefault(key, {})[meeting] = until
             return until
-        self._waiting.pop(key, None)
+        self._forget(key, meeting)
         if held is None or held.meeting != meeting:
             self._claims[key] = _Claim(meeting, now)
         return None
+
+    def _first(self, key: LogKey, now: float) -> int | None:
+        """Return who waits longest and has not let its turn go by."""
+        line = self._waiting.get(key, {})
+        for meeting in [one for one, at in line.items() if at + self._patience <= now]:
+            self._forget(key, meeting)
+        return next(iter(line), None)
+
+    def _forget(self, key: LogKey, meeting: int) -> None:
+        line = self._waiting.get(key)
+        if line is not None:
+            line.pop(meeting, None)
+            if not line:
+                del self._waiting[key]
 
     def _until(self, claim: _Claim) -> float:
         last = max(claim.since, self._progress.get(claim.meeting, claim.since))
@@ -76,9 +88,7 @@ class Claims:
 
         Where it did not bring it, whoever else waits goes first from now on.
         """
-        waits = self._waiting.get(key)
-        if waits is not None and waits.meeting == meeting:
-            del self._waiting[key]
+        self._forget(key, meeting)
         held = self._claims.get(key)
         if held is None or held.meeting != meeting:
             return
@@ -90,6 +100,7 @@ class Claims:
     def leave(self, meeting: int) -> None:
         """Say that a meeting is over."""
         self._progress.pop(meeting, None)
-        for shelf in (self._claims, self._waiting):
-            for key in [key for key, claim in shelf.items() if claim.meeting == meeting]:
-                del shelf[key]
+        for key in [key for key, claim in self._claims.items() if claim.meeting == meeting]:
+            del self._claims[key]
+        for key in [key for key, line in self._waiting.items() if meeting in line]:
+            self._forget(key, meeting)

@@ -92,7 +92,10 @@ def _headers_first(unit: Sequence[Block], hops: int, room: int) -> Iterator[byte
 
 
 def pack_bodies(blocks: Iterable[Block], room: int) -> Iterator[bytes]:
-    """Yield messages of at most ``room`` + ``FRAME_OVERHEAD_BYTES`` with the bodies that are held of ``blocks``."""
+    """Yield messages with the bodies that are held of ``blocks``.
+
+    Each has at most ``room`` + ``FRAME_OVERHEAD_BYTES`` bytes, if a body alone does.
+    """
     late: list[LateBody] = []
     size = 0
     for block in blocks:

@@ -153,6 +153,11 @@ class Policy:
             return WIDER_CLASS
         return REST_CLASS if self.public else None
 
+    @property
+    def cares(self) -> bool:
+        """Whether it makes a difference whose device one is."""
+        return bool(self.followed or self.near or self.blocked)
+
     def is_open(self, key: LogKey, person: bytes | None) -> bool:
         """Say whether a log that is not wanted would be, were its author somebody who matters."""
         if self.public or person is not None or key[0] in self.blocked:

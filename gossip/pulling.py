@@ -103,7 +103,7 @@ class Pulling:
         person = setting.catalogue.person(key[0])
         rank = setting.policy.rank(key, person)
         is_too_much = rank is not None and self._is_too_much(key, rank)
-        if (is_too_much or setting.policy.blocked) and self._awaits_device(key):
+        if (is_too_much or setting.policy.cares) and self._awaits_device(key):
             self._held_back.setdefault(key[0], []).append(wanted)
         elif rank is None or is_too_much:
             self._decline(wanted, key)
@@ -233,15 +233,18 @@ class Pulling:
     def _get_bodies(self, wanted: Wanted, rank: int, answer: Answer) -> None:
         ranges: list[int] = []
         for seq in cast("list[int]", answer):
+            if seq <= wanted.bodiless:
+                continue
             if ranges and ranges[-1] == seq - 1:
                 ranges[-1] = seq
             elif len(ranges) < 2 * MAX_BODY_RANGES:
                 ranges += (seq, seq)
         if ranges:
-            wanted.bodiless = ranges[0]
+            wanted.bodiless = ranges[-1]
             rank = self._shown(rank)
             self._requests.append(Request(wanted.index, rank, Mode.BODIES, tuple(ranges)))
         else:
+            wanted.has_all_bodies = True
             self._close(wanted)
             self._consider(wanted)
         self.pump()
@@ -405,6 +408,11 @@ class Pulling:
             if self.inbox.is_empty:
                 due.append(self._heard + self._talk.setting.policy.limits.silence)
         return min(due, default=None)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing that was asked for is still to come."""
+        return not self._asked and self.inbox.is_empty
 
     @property
     def is_done(self) -> bool:

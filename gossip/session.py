@@ -318,7 +318,8 @@ class Session:
         is_equal = (
             self._pulling.is_done and self._describing.is_told and self._serving.is_idle
         ) or (self._serving.outlet.is_spent and self._serving.is_idle and self._pulling.is_done)
-        if self._describing.mentioned.is_full and self._serving.is_idle and self._pulling.is_done:
+        is_full = self._describing.mentioned.is_full
+        if is_full and self._serving.is_idle and self._pulling.is_quiet:
             self._finish(End.FULL)
             return
         if self._stays:

@@ -68,7 +68,8 @@ class Wanted:
         retry: When to try again, because another meeting is fetching it.
         ever: What was asked in this meeting, so that it may come, likewise.
         differs: Whether the peer said that its blocks are others.
-        bodiless: Lowest seq without body when bodies were asked for; asked again only beyond it.
+        bodiless: Up to which seq bodies were asked for.
+        has_all_bodies: Whether all were that are missing.
         is_counted: Whether what is lacking was counted since the last mention.
         ended: Why the peer ended a request for blocks early, if not because that is all.
         is_put_off: Whether evidence is to come another time.
@@ -90,6 +91,7 @@ class Wanted:
     ever: int = 0
     differs: bool = False
     bodiless: int = 0
+    has_all_bodies: bool = False
     is_counted: bool = False
     ended: Reason | None = None
     is_put_off: bool = False
@@ -112,6 +114,7 @@ class Wanted:
         self.tried, self.refused = 0, ()
         self.asks = self.bodiless = 0
         self.differs = False
+        self.has_all_bodies = False
         self.is_settled = self.is_counted = self.is_put_off = False
 
 
@@ -165,7 +168,7 @@ def next_step(  # noqa: PLR0911  one line for each thing that may be lacking
     gaps = [gap for gap in gaps if gap not in wanted.refused]
     if gaps and not wanted.differs:
         return _fetch(wanted, log, gaps, limits)
-    if missing is not None and missing > wanted.bodiless and wanted.ended is None:
+    if missing is not None and not wanted.has_all_bodies and wanted.ended is None:
         return Get(Mode.BODIES)
     shared = common_ranges(log, theirs)
     is_behind = mention.plain and mention.seq < log.head and not wanted.differs

@@ -37,20 +37,17 @@ class Model:
                 held = None
         return held
 
-    def waiter(self, key: LogKey) -> tuple[int, float] | None:
-        """Who has the first right to ``key`` once it is free, and from when on he may try."""
-        first: tuple[int, float] | None = None
+    def line(self, key: LogKey, now: float) -> list[tuple[int, float]]:
+        """Who waits for ``key``, the longest first, and from when on each may try."""
+        line: dict[int, float] = {}
         for what, of, meeting, at in self.deeds:
-            mine = first is not None and first[0] == meeting
-            if what.startswith("wait ") and of == key:
-                asked = float(what.split()[1])
-                if first is None or mine or first[1] + PATIENCE_S <= asked:
-                    first = meeting, at
-            elif (of == key and what == "take") or (
-                mine and (what == "leave" or (of == key and what in ("drop", "fail")))
-            ):
-                first = None
-        return first
+            if what.startswith("look ") and of == key:
+                line = {m: t for m, t in line.items() if t + PATIENCE_S > float(what.split()[1])}
+            elif what == "wait" and of == key:
+                line[meeting] = at
+            elif what == "leave" or (of == key and what in ("take", "drop", "fail")):
+                line.pop(meeting, None)
+        return [(m, t) for m, t in line.items() if t + PATIENCE_S > now]
 
     def free_at(self, key: LogKey, meeting: int) -> float:
         held = self.holder(key)
@@ -64,11 +61,14 @@ class Model:
         return min(max(brought) + PATIENCE_S, held[1] + LONGEST_S)
 
     def take(self, key: LogKey, meeting: int, now: float) -> float | None:
-        free, first = self.free_at(key, meeting), self.waiter(key)
-        if free <= now and first is not None and first[0] != meeting:
-            free = first[1] + PATIENCE_S
+        free = self.free_at(key, meeting)
+        if free <= now:
+            line = self.line(key, now)
+            self.deeds.append((f"look {now}", key, meeting, now))
+            if line and line[0][0] != meeting:
+                free = line[0][1] + PATIENCE_S
         if free > now:
-            self.deeds.append((f"wait {now}", key, meeting, free))
+            self.deeds.append(("wait", key, meeting, free))
             return free
         self.deeds.append(("take", key, meeting, now))
         return None
