@@ -167,11 +167,6 @@ def stands(node: Node, statement: Revocation) -> bool:
     return any(s == statement or s.outweighs(statement) for s in mine)
 
 
-def lowest_missing(node: Node, key: LogKey) -> int:
-    """Return the lowest seq without body; only that is told, so above it nothing can be due."""
-    return next(iter(now_run(node.store.bodiless(key, limit=1))), ALL)
-
-
 def has(node: Node, other: Node, arrival: Arrival, lacking: Iterable[tuple[LogKey, int]]) -> bool:
     """Say whether ``node`` holds what arrived at ``other``; its bodies but for ``lacking``."""
     key = (arrival.author, arrival.log)
@@ -187,13 +182,11 @@ def has(node: Node, other: Node, arrival: Arrival, lacking: Iterable[tuple[LogKe
         return mine.fork is not None and mine.fork <= arrival.low
     end = min(ALL if log.fork is None else log.fork for log in (mine, theirs))
     low, high = arrival.low, min(arrival.high, end - 1)
-    lowest, theirs_lowest = (lowest_missing(one, key) for one in (node, other))
     own = {b.id: b for b in now_run(node.store.read(key, low, high, limit=ALL))}
     for block in now_run(other.store.read(key, low, high, limit=ALL)):
         if block.id not in own:
             return False
         is_late = (key, block.header.seq) in lacking or key in node.policy.headers_only
-        is_late |= theirs_lowest <= lowest
         if block.body is not None and own[block.id].body is None and not is_late:
             return False
     return True

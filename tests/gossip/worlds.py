@@ -220,18 +220,19 @@ def authors(draw: st.DrawFn, number: int, *, may_fork: bool) -> Author:
 
 
 @st.composite
-def pieces(draw: st.DrawFn, authors: Sequence[Author], *, whole: bool) -> tuple[Piece, ...]:
+def pieces(draw: st.DrawFn, authors: Sequence[Author]) -> tuple[Piece, ...]:
     """What one node holds: of each author nothing, all, the beginning, or one or two stretches."""
     held: list[Piece] = []
     for index, author in enumerate(authors):
         for copy in draw(st.sets(st.integers(0, len(copies(author)) - 1), max_size=2)):
-            held += list(_of_copy(draw, index, copy, can_lack=not whole and not author.fork))
+            held += list(_of_copy(draw, index, copy, is_forked=author.fork is not None))
     return tuple(draw(st.permutations(held))) if draw(st.booleans()) else tuple(held)
 
 
-def _of_copy(draw: st.DrawFn, author: int, copy: int, *, can_lack: bool) -> Iterator[Piece]:
+def _of_copy(draw: st.DrawFn, author: int, copy: int, *, is_forked: bool) -> Iterator[Piece]:
+    """Of a forked log all bodies are held: late ones cannot say which branch they belong to."""
     for log in (IDENTITY, SOCIAL, GROUP):
-        bodies = not (can_lack and draw(st.integers(0, 3)) == 3)
+        bodies = is_forked or draw(st.integers(0, 3)) != 3
         match draw(st.sampled_from(["all", "all", "beginning", "stretch", "two", "nothing"])):
             case "all":
                 yield Piece(author, copy, log, bodies=bodies)
@@ -274,12 +275,10 @@ def worlds(
     *,
     may_fork: bool = True,
     choosy: bool = False,
-    whole: bool = False,
 ) -> World:
-    """Any world; ``whole`` if nobody lacks the body of a block he holds."""
     count = draw(st.integers(1, 4))
     wrote = tuple(draw(authors(FIRST + n, may_fork=may_fork)) for n in range(count))
-    held = tuple(draw(pieces(wrote, whole=whole)) for _ in range(nodes))
+    held = tuple(draw(pieces(wrote)) for _ in range(nodes))
     wanted = tuple(draw(cares(count)) for _ in range(nodes)) if choosy else ()
     knows = draw(st.frozensets(st.integers(0, nodes - 1)))
     return World(wrote, held, wanted, knows)
