@@ -39,9 +39,13 @@ async def open_sqlite(path: Path = NO_FILE) -> SqliteStore:
     """Open a store whose runs are numbered."""
     store = await SqliteStore.open(path, new_run=lambda: next(_runs).to_bytes(8, "big"))
     _opened.append(store)
-    if path == NO_FILE:  # it was made all the same, so that nobody else may read it
-        NO_FILE.unlink(missing_ok=True)
+    _tidy()
     return store
+
+
+def _tidy() -> None:
+    """Remove the file that is made even so, lest anybody else should read what is put into it."""
+    NO_FILE.unlink(missing_ok=True)
 
 
 def stop_what_is_open() -> None:
