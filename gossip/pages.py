@@ -55,6 +55,16 @@ class Pages:
             self._of_log.setdefault(log, set()).add(number)
         return number
 
+    def continues(self, logs: Iterable[int], covers: tuple[int, int]) -> int:
+        """Take in a page that leaves out what pages before it told, as ``begin``.
+
+        What is left out may have failed there: the page counts only if all of them are clean.
+        """
+        open_before = [page for page in self._open.values() if page.left]
+        number = self.begin(set(logs).union(*(page.left for page in open_before)), covers)
+        self._open[number].clean = self.is_clean and all(page.clean for page in open_before)
+        return number
+
     def announced(self, logs: Iterable[int], covers: tuple[int, int] | None) -> int:
         """Take in a page of news, as ``begin``.
 

@@ -61,7 +61,11 @@ class Reading:
         self._has_begun = True
         self.processed.valid(message.valid)
         self._awaits_news = not message.last
-        return self._page(message.mentions, (message.low, message.high))
+        told = self._take(message.mentions)
+        indices = (wanted.index for wanted in told)
+        number = self._pages.continues(indices, (message.low, message.high))
+        self._count(self._pages.close(number))
+        return told
 
     def vector(self, message: Vector) -> list[Wanted]:
         """Take a page of a scope that differs."""
@@ -69,7 +73,10 @@ class Reading:
             raise ProtocolError("a VECTOR that nobody waits for")
         if message.last:
             self._scopes.remove(message.scope)
-        return self._page(message.mentions, None)
+        told = self._take(message.mentions)
+        number = self._pages.begin((wanted.index for wanted in told), None)
+        self._count(self._pages.close(number))
+        return told
 
     def announce(self, message: Announce) -> list[Wanted]:
         """Take what arrived at the peer during the meeting."""
@@ -78,12 +85,6 @@ class Reading:
         told = self._take(message.mentions)
         covers = (message.low, message.high) if message.low else None
         number = self._pages.announced((wanted.index for wanted in told), covers)
-        self._count(self._pages.close(number))
-        return told
-
-    def _page(self, mentions: Sequence[Mention], covers: tuple[int, int] | None) -> list[Wanted]:
-        told = self._take(mentions)
-        number = self._pages.begin((wanted.index for wanted in told), covers)
         self._count(self._pages.close(number))
         return told
 

@@ -1,5 +1,7 @@
 """Faults that were found once, and mended: what was told, declined, or counted as processed."""
 
+from dataclasses import replace
+
 import pytest
 
 from gossip.effects import End, Keep
@@ -210,3 +212,19 @@ def test_logs_that_were_too_many_of_a_stranger_come_once_he_is_followed() -> Non
     meet(left, friend)
 
     assert len(friend.ids()) == 20
+
+
+def test_a_page_without_mentions_waits_for_the_log_that_was_told_before() -> None:
+    # given a contact who, with a page of one mention, tells log 1 with log 0 ahead of it
+    left, right, device = Node(0), Node(1, limits=Limits(page=1)), Device(20, 20)
+    right.write("hello")
+    meet(left, right)
+    device.write_many(3)
+    right.hold_device(device)
+    # when a budget of nothing ends both requests
+    left.policy = replace(left.policy, limits=Limits(receive=0))
+    meet(left, right, binding=material("short"))
+    # then neither arrival is processed, and both come the next time
+    left.policy = replace(left.policy, limits=Limits())
+    meet_often(left, right)
+    assert {(device.public, 0), (device.public, 1)} <= left.holdings.catalogue.logs.keys()
