@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from gossip.catalogue import Changes
-from gossip.cursor import Seen
+from gossip.cursor import Seen, run_name
 from gossip.policy import Peer, Policy
 from ledger.chain import Log, Piece
 from ledger.run import Run
@@ -97,7 +97,7 @@ def made_up(logs: int) -> tuple[Node, Node]:
         holdings = Holdings(store, policy(is_left=is_left))
         run = StoreRun(runs[is_left], 1, logs)
         holdings.catalogue.learn(Changes(logs=held, newest=newest, runs=[run]))
-        nodes.append(Node(store, holdings, Seen(runs[not is_left], ((1, logs),))))
+        nodes.append(Node(store, holdings, _seen(runs[not is_left], logs)))
     return nodes[0], nodes[1]
 
 
@@ -114,5 +114,10 @@ def with_seen(left: Node, right: Node) -> tuple[Node, Node]:
 
 def seen_of(node: Node) -> Seen:
     """Return what one who processed all that ``node`` holds now has seen."""
-    catalogue = node.holdings.catalogue
-    return Seen(catalogue.run, ((1, catalogue.lsn),))
+    return _seen(node.holdings.catalogue.run, node.holdings.catalogue.lsn)
+
+
+def _seen(run: bytes, lsn: int) -> Seen:
+    """Return what was seen of a node that offers the same to all."""
+    offers = policy(is_left=True).offers(None, frozenset())
+    return Seen(run_name(run, offers), ((1, lsn),))

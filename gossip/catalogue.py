@@ -120,7 +120,7 @@ class Catalogue:
             self.logs[key] = changes.logs[key]
             _set(self._missing, key, changes.missing.get(key))
             _set(self.proofs, key, changes.proofs.get(key))
-            _set(self._branches, key, branches_digest(changes.branches.get(key, ())) or None)
+            _set(self._branches, key, self._branches_of(key, changes.branches.get(key, ())))
         for device, statements in changes.statements.items():
             _set(self._statements, device, statements or None)
         self._arrived(changes)
@@ -132,6 +132,10 @@ class Catalogue:
         began = {(a.author, a.log) for a in arrivals if a.what is What.BLOCKS and a.low == 1}
         told = set(changes.logs) | {(device, 0) for device in changes.statements}
         return {key: key in began for key in sorted(told)}
+
+    def _branches_of(self, key: LogKey, kept: Sequence[Block]) -> bytes | None:
+        wants_bodies = key not in self._policy.headers_only
+        return branches_digest(kept, wants_bodies=wants_bodies) or None
 
     def _arrived(self, changes: Changes) -> None:
         self.runs += changes.runs

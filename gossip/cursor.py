@@ -2,16 +2,17 @@
 
 A meeting may be cut after the newest arrivals were processed, so one number is not enough. A
 *seen* names a run of the other store and counts only as far as that run reached there: an older
-copy of that store, or a new one, gives the same numbers to other things (docs/protocol.md,
-meetings).
+copy of that store, or a new one, gives the same numbers to other things, and one that comes to
+offer more has not told of it (docs/protocol.md, meetings).
 """
 
 from __future__ import annotations
 
+from hashlib import sha256
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.codec import Value, decode, encode
+from ledger.codec import Value, context, decode, encode
 from ledger.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MAX_RANGES: Final = 32
 MAX_SEEN_BYTES: Final = 1_024
 _RUN_BYTES: Final = 8
+_RUN: Final = context("run")
 _MAX_LSN: Final = 1 << 53
 
 
@@ -80,9 +82,19 @@ def decode_seen(value: Value) -> Seen:
     return Seen(run, ranges)
 
 
-def valid_up_to(seen: Seen | None, runs: Iterable[StoreRun]) -> int:
-    """Return up to which lsn another's ``seen`` of the store with ``runs`` counts; 0 for none."""
-    return next((run.last for run in runs if seen is not None and run.run == seen.run), 0)
+def run_name(run: bytes, offers: bytes) -> bytes:
+    """Return how a run is called to a peer who is offered ``offers``; nothing for no run.
+
+    Once he is offered other logs it is called otherwise, so he is told all of them.
+    """
+    return sha256(_RUN + run + offers).digest()[:_RUN_BYTES] if run else b""
+
+
+def valid_up_to(seen: Seen | None, runs: Iterable[StoreRun], offers: bytes) -> int:
+    """Return up to which lsn a peer's ``seen`` of the store with ``runs`` counts; 0 for none."""
+    if seen is None:
+        return 0
+    return next((run.last for run in runs if run_name(run.run, offers) == seen.run), 0)
 
 
 def add(ranges: Iterable[tuple[int, int]], low: int, high: int) -> tuple[tuple[int, int], ...]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from gossip.control import MAX_ANNOUNCES, MAX_PAGES, Ack, Announce, Mention, New, Vector
-from gossip.cursor import unseen, valid_up_to
+from gossip.control import MAX_ANNOUNCES, MAX_PAGES, Ack, Announce, Greeting, Mention, New, Vector
+from gossip.cursor import run_name, unseen, valid_up_to
 from gossip.effects import Arrivals
 from gossip.mentioning import Mentioning
 from gossip.scopes import Scopes
@@ -69,19 +69,25 @@ class Describing:
         self._acked = 0
         self._covered = 0
         self._run = b""
+        self._offers = talk.setting.policy.offers(talk.setting.peer, talk.setting.shared)
         self._fresh: dict[LogKey, bool] = {}
         self._uncovered_since: float | None = None
         self._unacked_since = 0.0
 
-    def greet(self) -> None:
-        """Note what HELLO says of this store: what arrives from now on is announced."""
-        catalogue = self._talk.setting.catalogue
+    def greet(self) -> Greeting | None:
+        """Return what HELLO says of this store: what arrives from now on is announced."""
+        setting, catalogue = self._talk.setting, self._talk.setting.catalogue
         self._covered, self._run = catalogue.lsn, catalogue.run
+        if setting.peer is None:
+            return None
+        return Greeting(run_name(catalogue.run, self._offers), catalogue.lsn, setting.seen)
+
+    def _valid_up_to(self, seen: Seen | None) -> int:
+        return valid_up_to(seen, self._talk.setting.catalogue.runs, self._offers)
 
     def begin(self, seen: Seen | None, *, is_contact: bool) -> None:
         """Begin, once the peer's HELLO said what he has seen."""
-        catalogue = self._talk.setting.catalogue
-        self._valid = min(valid_up_to(seen, catalogue.runs), self._covered)
+        self._valid = min(self._valid_up_to(seen), self._covered)
         ranges = seen.clipped(self._valid) if seen is not None else ()
         if is_contact and ranges:
             self._seen = ranges
@@ -157,8 +163,7 @@ class Describing:
         """Lsns above what a run reached were never given to anybody."""
         if seen is None:
             return
-        valid = valid_up_to(seen, self._talk.setting.catalogue.runs)
-        ranges = seen.clipped(valid)
+        ranges = seen.clipped(self._valid_up_to(seen))
         if ranges and (self.told is None or self.told.reach() <= seen.reach()):
             self.told = seen._replace(ranges=ranges)
 
@@ -261,7 +266,8 @@ class Describing:
         run, low, high = b"", 0, 0
         if self._is_uncovered and not self._fresh:
             catalogue = self._talk.setting.catalogue
-            run = b"" if catalogue.run == self._run else catalogue.run
+            if catalogue.run != self._run:
+                run = run_name(catalogue.run, self._offers)
             low, high = self._covered + 1, catalogue.lsn
             self._covered, self._run = catalogue.lsn, catalogue.run
             self._uncovered_since = None

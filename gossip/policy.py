@@ -133,6 +133,17 @@ class Policy:
         said = encode((int(self.public), sets, sorted(self.groups.items())))
         return sha256(said).digest()[:8]
 
+    def offers(self, peer: Peer | None, shown: frozenset[bytes]) -> bytes:
+        """What decides which logs are offered to a peer, in 8 bytes.
+
+        Args:
+            peer: Who.
+            shown: Ids of closed groups that he has shown to belong to.
+        """
+        groups = sorted(self.groups.items())
+        shared = sorted({g for _, g in groups if g in shown or self.shares(g, peer)})
+        return sha256(encode((sorted(self.blocked), groups, shared))).digest()[:8]
+
     def rank(self, key: LogKey, person: bytes | None) -> int | None:
         """Return the class in which a log is wanted, None if it is not.
 

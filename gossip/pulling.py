@@ -348,8 +348,9 @@ class Pulling:
                 self._close(wanted)
                 self._consider(wanted)
         for wanted in self._after.pop(self.inbox.stored, ()):
-            self._close(wanted)
-            self._consider(wanted)
+            if wanted.ask is not None and wanted.ask.is_answered:  # else another is under way
+                self._close(wanted)
+                self._consider(wanted)
         self.reconsider([*absorbed.logs, *((device, 0) for device in absorbed.revoked)])
         self.pump()
 

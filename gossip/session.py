@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from gossip import control
-from gossip.control import STAYS, VERSION, Bye, Greeting, Hello
+from gossip.control import STAYS, VERSION, Bye, Hello
 from gossip.describing import Describing
 from gossip.effects import Effect, End, Finish
 from gossip.notes import (
@@ -212,21 +212,18 @@ class Session:
         self.state = state
 
     def _greet(self) -> None:
-        setting, limits = self._setting, self._setting.policy.limits
+        policy = self._setting.policy
+        limits = policy.limits
         self._enter(State.GREETING)
         self._began = self._talk.now
-        self._describing.greet()
-        told = None
-        if setting.peer is not None:
-            told = Greeting(setting.catalogue.run, setting.catalogue.lsn, setting.seen)
         self._talk.send(
             Hello(
                 (VERSION,),
-                STAYS if setting.policy.live else 0,
+                STAYS if policy.live else 0,
                 limits.frame,
                 limits.window,
                 limits.receive,
-                told,
+                self._describing.greet(),
             )
         )
 

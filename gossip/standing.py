@@ -108,10 +108,14 @@ def _evidence(proof: ForkProof | None, statements: Sequence[Revocation]) -> byte
     return digest.digest()
 
 
-def branches_digest(branches: Sequence[Block]) -> bytes:
+def branches_digest(branches: Sequence[Block], *, wants_bodies: bool = True) -> bytes:
     """Return a hash over what can be passed on of ``branches``, 32 bytes; nothing of none.
 
     What follows a branch's last signature cannot be, and does not count.
+
+    Args:
+        branches: What is kept from the fork on.
+        wants_bodies: Whether one that lacks its body is told from one that has it.
     """
     vouched: set[bytes] = set()
     parents = {block.id: block.header.previous for block in branches}
@@ -122,7 +126,9 @@ def branches_digest(branches: Sequence[Block]) -> bytes:
             ident = parents[ident]
     if not vouched:
         return b""
-    return sha256(_BRANCHES + b"".join(sorted(vouched))).digest()
+    bare = {block.id for block in branches if wants_bodies and block.body is None}
+    shown = (ident + bytes((ident in bare,)) for ident in sorted(vouched))
+    return sha256(_BRANCHES + b"".join(shown)).digest()
 
 
 def place_of(key: LogKey) -> bytes:

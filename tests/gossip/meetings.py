@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from gossip.cursor import run_name
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
 from gossip.notes import groups_note, recall, recall_groups, seen_note
 from gossip.policy import Peer, Policy
@@ -35,6 +36,11 @@ def now_run(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as stop:
         return cast("T", stop.value)
     raise AssertionError("it waits")
+
+
+def run_said(name: str) -> bytes:
+    """Return how a run of a node that blocks nobody and is in no group is called to all."""
+    return run_name(material(name, 8), Policy(b"", b"").offers(None, frozenset()))
 
 
 class Counter:
@@ -75,6 +81,11 @@ class Node:
     @property
     def peer(self) -> Peer:
         return Peer(self.device.public, self.device.person.signing.public)
+
+    def offers(self, peer: Peer) -> bytes:
+        """What decides which logs a contact is offered."""
+        groups = now_run(self.store.note(groups_note(peer.device)))
+        return self.policy.offers(peer, recall_groups(groups))
 
     def absorb(self, batch: Batch, *, durable: bool = False) -> Absorbed:
         outcome = now_run(self.holdings.take(batch, seen=0, durable=durable))

@@ -16,6 +16,7 @@ from gossip.cursor import (
     Seen,
     add,
     decode_seen,
+    run_name,
     unseen,
     valid_up_to,
 )
@@ -105,18 +106,29 @@ def test_a_reach_is_how_many_numbers_there_are(some: Ranges) -> None:
 # --- validity -----------------------------------------------------------------------------------
 
 RUNS = [StoreRun(RUN, 1, 7), StoreRun(OTHER, 8, 30)]
+OFFERS = b"offered."
 
 
 @pytest.mark.parametrize(
     ("run", "valid"), [(RUN, 7), (OTHER, 30), (b"nobody's", 0)], ids=["older", "newest", "none"]
 )
 def test_a_seen_counts_as_far_as_its_run_reached(run: bytes, valid: int) -> None:
-    assert valid_up_to(Seen(run, ((1, 100),)), RUNS) == valid
+    seen = Seen(run_name(run, OFFERS), ((1, 100),))
+    assert valid_up_to(seen, RUNS, OFFERS) == valid
+    assert valid_up_to(seen, RUNS, b"others..") == 0
+    assert valid_up_to(Seen(run, ((1, 100),)), RUNS, OFFERS) == 0
+
+
+def test_no_run_has_no_name_and_others_have_eight_bytes() -> None:
+    assert run_name(b"", OFFERS) == b""
+    names = {run_name(run, offers) for run in (RUN, OTHER) for offers in (OFFERS, b"others..")}
+    assert {len(name) for name in names} == {8}
+    assert len(names) == 4
 
 
 def test_nothing_seen_counts_for_nothing() -> None:
-    assert valid_up_to(None, RUNS) == 0
-    assert valid_up_to(Seen(RUN, ((1, 1),)), []) == 0
+    assert valid_up_to(None, RUNS, OFFERS) == 0
+    assert valid_up_to(Seen(run_name(RUN, OFFERS), ((1, 1),)), [], OFFERS) == 0
 
 
 # --- bytes --------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Faults that were found once, and mended: what budgets and classes gave to whom."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -8,9 +9,11 @@ from gossip.policy import Limits
 from gossip.wire import Bodies, Data, decode_message
 from ledger.block import decode_header
 from ledger.run import Run
+from ledger.statement import Revocation
 from ledger.store.base import Batch
-from tests.gossip.meetings import Meeting, Node, meet
-from tests.strategies import Device, make_body
+from tests.gossip.meetings import Meeting, Node, meet, now_run
+from tests.gossip.test_invariants import Watched
+from tests.strategies import Device, make_body, material, person_key
 
 WHO = pytest.mark.parametrize("who", ["giver", "taker"])
 
@@ -112,3 +115,22 @@ def test_a_lower_class_gets_its_twentieth_and_no_more_however_large_its_posts_ar
     assert size > 600 * 8_000
     turn = 64 * 8_400
     assert 0 < meanwhile <= size / 20 + turn
+
+
+def test_an_answer_that_waits_for_the_store_ends_no_later_request() -> None:
+    # given room for a header only, and a mention that comes anew while its body is asked for
+    device = Device(10, 10)
+    device.write("hello")
+    statement = Revocation.sign(person_key(10), device.public, [])
+    left, right = Watched(1), Watched(2)
+    left.known[right.device.public] = right
+    left.absorb(Batch(revocations=[statement]))
+    right.hold(device.logs[0])
+    right.policy = replace(right.policy, limits=Limits(send=213))
+
+    meet(left, right)  # no cursor covers the block whose body is missing
+
+    assert now_run(left.store.bodiless((device.public, 0))) == [1]
+    right.policy = replace(right.policy, limits=Limits())
+    meet(left, right, binding=material("another"))
+    assert now_run(left.store.bodiless((device.public, 0))) == []

@@ -194,7 +194,7 @@ def has(node: Node, other: Node, arrival: Arrival, lacking: Iterable[tuple[LogKe
 
 def unprocessed(node: Node, other: Node, seen: Seen) -> list[Arrival]:
     """Return what ``seen`` says was processed of the other's, and was not."""
-    valid = valid_up_to(seen, now_run(other.store.runs()))
+    valid = valid_up_to(seen, now_run(other.store.runs()), other.offers(node.peer))
     ranges = seen.clipped(valid)
     arrivals = now_run(other.store.arrivals(limit=ALL))
     covered = [a for a in arrivals if any(low <= a.lsn <= high for low, high in ranges)]

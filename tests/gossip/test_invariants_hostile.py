@@ -43,7 +43,7 @@ from gossip.session import Session
 from gossip.wire import Bodies, Bulk, Data, Proofs, RawRun, Statements, encode_message
 from ledger.fork import ForkProof, Vouched
 from ledger.store.base import LateBody
-from tests.gossip.meetings import Node, Side
+from tests.gossip.meetings import Node, Side, run_said
 from tests.gossip.test_invariants import Watched, WatchedMeeting, hold_meeting, lacks
 from tests.gossip.worlds import Author, part, statement
 from tests.strategies import GROUP, Device, forked, items, material, written
@@ -64,7 +64,7 @@ small = st.binary(min_size=4, max_size=4)
 eight = st.binary(min_size=8, max_size=8)
 seen = st.builds(
     Seen,
-    st.one_of(eight, st.just(material("run 0 1", 8))),
+    st.one_of(eight, st.just(run_said("run 0 1"))),
     st.sampled_from([((1, 1),), ((1, 1 << 50),), ((2, 3), (9, 9))]),
 )
 mentions = st.lists(

@@ -33,7 +33,7 @@ from gossip.standing import Salt, place_of
 from gossip.wire import Data, Proofs, RawRun, Statements
 from ledger.block import MAX_SEQ
 from tests.gossip.liars import NOTHING_HERE, WRONG, Liar, again, claim, is_sound
-from tests.gossip.meetings import BINDING, Node
+from tests.gossip.meetings import BINDING, Node, run_said
 from tests.strategies import Device, items, material
 
 HIS_RUN = material("his run", 8)
@@ -157,7 +157,7 @@ def test_a_run_with_a_wrong_signature_costs_one_and_is_not_kept() -> None:
 
 @pytest.mark.parametrize(
     "seen",
-    [Seen(material("no run of his", 8), ((1, 5),)), Seen(material("run 1 1", 8), ((1, 1 << 52),))],
+    [Seen(material("no run of his", 8), ((1, 5),)), Seen(run_said("run 1 1"), ((1, 1 << 52),))],
     ids=["of a run that never was", "far beyond what there is"],
 )
 def test_a_false_seen_gets_what_there_is_and_is_not_believed(seen: Seen) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from gossip.catalogue import Changes
 from gossip.control import Bye, Hello
-from gossip.cursor import Seen
+from gossip.cursor import Seen, run_name
 from gossip.notes import remember, seen_note
 from ledger.block import Block
 from ledger.chain import Log, Piece
@@ -81,7 +81,7 @@ def stand_alike(count: int) -> tuple[Node, Node]:
     for node, other in ((left, right), (right, left)):
         run = StoreRun(node.new_run(), 1, count)
         node.holdings.catalogue.learn(Changes(logs=logs, newest=newest, runs=[run]))
-        seen = Seen(run.run, ((1, count),))
+        seen = Seen(run_name(run.run, node.offers(other.peer)), ((1, count),))
         note = remember(seen, other.policy.wants)
         now_run(other.store.set_note(seen_note(node.device.public), note))
     return left, right

@@ -110,6 +110,14 @@ def test_the_order_of_branches_does_not_matter_and_each_of_them_does() -> None:
     assert branches_digest(both) != branches_digest(both[:-1])
 
 
+def test_a_branch_without_a_body_stands_otherwise_where_bodies_are_wanted() -> None:
+    both = [*LEFT[4:], *RIGHT[4:]]
+    bare = [both[0]._replace(body=None), *both[1:]]
+    assert branches_digest(bare) != branches_digest(both)
+    assert branches_digest(bare) != branches_digest([*both[:-1], both[-1]._replace(body=None)])
+    assert branches_digest(bare, wants_bodies=False) == branches_digest(both, wants_bodies=False)
+
+
 # --- what is said in a meeting ------------------------------------------------------------------
 
 

@@ -225,14 +225,13 @@ def pieces(draw: st.DrawFn, authors: Sequence[Author]) -> tuple[Piece, ...]:
     held: list[Piece] = []
     for index, author in enumerate(authors):
         for copy in draw(st.sets(st.integers(0, len(copies(author)) - 1), max_size=2)):
-            held += list(_of_copy(draw, index, copy, is_forked=author.fork is not None))
+            held += list(_of_copy(draw, index, copy))
     return tuple(draw(st.permutations(held))) if draw(st.booleans()) else tuple(held)
 
 
-def _of_copy(draw: st.DrawFn, author: int, copy: int, *, is_forked: bool) -> Iterator[Piece]:
-    """Of a forked log all bodies are held: late ones cannot say which branch they belong to."""
+def _of_copy(draw: st.DrawFn, author: int, copy: int) -> Iterator[Piece]:
     for log in (IDENTITY, SOCIAL, GROUP):
-        bodies = is_forked or draw(st.integers(0, 3)) != 3
+        bodies = draw(st.integers(0, 3)) != 3
         match draw(st.sampled_from(["all", "all", "beginning", "stretch", "two", "nothing"])):
             case "all":
                 yield Piece(author, copy, log, bodies=bodies)

@@ -128,7 +128,11 @@ function shownStanding(given) {
     previous: unhex(previous),
     tip: unhex(tip),
   }));
-  const branches = given.branches.map(([raw, isSigned]) => ({ block: header(unhex(raw)), isSigned }));
+  const branches = given.branches.map(([raw, isSigned, isBare]) => ({
+    block: header(unhex(raw)),
+    isSigned,
+    isBare,
+  }));
   const statements = given.statements.map(([raw, sig]) => [unhex(raw), unhex(sig)]);
   for (const [raw, sig] of statements) statement(raw, sig);
   const held = { ...given, author: unhex(given.author), roots: given.roots.map(unhex) };

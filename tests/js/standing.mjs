@@ -53,7 +53,7 @@ function evidenceHash(proof, statements) {
   return sha256(context("evidence"), proof ? u(proof.seq, 8) : NONE, ...parts);
 }
 
-/** `blocks` are headers, each with whether its signature is held. */
+/** `blocks` are headers, each with whether its signature is held and a wanted body is not. */
 function branchesDigest(blocks) {
   const byId = new Map(blocks.map(({ block }) => [hex(block.id), block]));
   const vouched = new Map();
@@ -65,7 +65,9 @@ function branchesDigest(blocks) {
     }
   }
   if (vouched.size === 0) return NONE;
-  return sha256(context("branches"), ...[...vouched.values()].sort(compare));
+  const bare = new Set(blocks.filter(({ isBare }) => isBare).map(({ block }) => hex(block.id)));
+  const shown = [...vouched.values()].sort(compare).flatMap((id) => [id, u(bare.has(hex(id)) ? 1 : 0, 1)]);
+  return sha256(context("branches"), ...shown);
 }
 
 function bucketOf(author, log) {

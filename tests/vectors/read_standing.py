@@ -27,7 +27,10 @@ def read_standing(given: dict[str, Any]) -> dict[str, Any]:
         given["lacking"],
     )
     branches = branches_digest(
-        [_branch_block(raw, is_signed=signed) for raw, signed in given["branches"]]
+        [
+            _branch_block(raw, is_signed=signed, is_bare=bare)
+            for raw, signed, bare in given["branches"]
+        ]
     )
     statements = [decode_revocation(hexed(r), hexed(s), verify) for r, s in given["statements"]]
     standing = standing_of(log, given["missing"], proof, branches, statements)
@@ -41,9 +44,10 @@ def read_standing(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _branch_block(raw: str, *, is_signed: bool) -> Block:
-    header = hexed(raw)
-    return Block(decode_header(header), header, block_id(header), b"s" if is_signed else b"", None)
+def _branch_block(raw: str, *, is_signed: bool, is_bare: bool) -> Block:
+    header, body = hexed(raw), None if is_bare else b"b"
+    signature = b"s" if is_signed else b""
+    return Block(decode_header(header), header, block_id(header), signature, body)
 
 
 def read_scope(given: dict[str, Any]) -> dict[str, Any]:

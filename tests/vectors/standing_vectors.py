@@ -43,15 +43,17 @@ def _fork() -> dict[str, Any]:
         stretch("ada", 2, low=6, previous=trunk[-1].id, story=story) for story in ("one", "two")
     ]
     one, other = sorted(sides, key=lambda side: side[0].id)
-    by_the_next = [[one[0].raw, False], [one[1].raw, True]]
+    by_the_next = [[one[0].raw, False, False], [one[1].raw, True, False]]
+    both = [[block.raw, True, False] for block in (*one, *other)]
     return {
         "trunk": trunk,
         "proof": proof_bytes(one[:1], other[:1]),
         "again": proof_bytes(one, other),
-        "both": [[b.raw, True] for b in (*one, *other)],
-        "short": [[b.raw, True] for b in (*one, other[0])],
-        "unsigned": [*by_the_next, [other[0].raw, True], [other[1].raw, False]],
-        "alone": [[one[0].raw, False]],
+        "both": both,
+        "short": both[:3],
+        "unsigned": [*by_the_next, both[2], [other[1].raw, False, False]],
+        "bare": [both[0], [one[1].raw, True, True], *both[2:]],
+        "alone": [[one[0].raw, False, False]],
     }
 
 
@@ -100,7 +102,8 @@ def _whole_logs() -> dict[str, dict[str, Any]]:
 
 def _forked_logs() -> dict[str, dict[str, Any]]:
     fork = _fork()
-    trunk, branches = fork["trunk"], {name: fork[name] for name in ("both", "short", "unsigned")}
+    trunk = fork["trunk"]
+    branches = {name: fork[name] for name in ("both", "short", "unsigned", "bare")}
     forked = {
         f"forked, branches: {name}": _held(1, trunk, proof=fork["proof"], branches=rows)
         for name, rows in branches.items()
