@@ -25,16 +25,17 @@ from gossip.inbox import Inbox
 from gossip.policy import EVIDENCE_CLASS, REST_CLASS
 from gossip.reading import Reading
 from gossip.receiving import Receiving
+from gossip.standing import standing_at
 from gossip.talk import SilentError
 from gossip.told import Told
-from gossip.wanted import FETCHED, Ask, Compare, Get, Settle, Wanted, lacking, next_step
+from gossip.wanted import FETCHED, Ask, Compare, Get, Look, Settle, Wanted, lacking, next_step
 from ledger.chain import Log
 from ledger.store.base import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gossip.control import Done, Entries, Ids
+    from gossip.control import Done, Entries, Ids, Mention
     from gossip.effects import Answer
     from gossip.talk import Talk
     from gossip.wire import Bulk
@@ -71,6 +72,7 @@ class Pulling:
         self._begun: dict[bytes, set[int]] = {}
         self._after: dict[int, list[Wanted]] = {}
         self._requests: list[Request] = []
+        self._looks: list[tuple[Wanted, Mention]] = []
         self._heard = 0.0
         self._retry_at: float | None = None
 
@@ -87,7 +89,9 @@ class Pulling:
                 self._consider(wanted)
 
     def _consider(self, wanted: Wanted) -> None:
-        if wanted.is_settled or (wanted.ask is not None and not self._has_come(wanted)):
+        if wanted.is_settled or wanted.is_looking:
+            return
+        if wanted.ask is not None and not self._has_come(wanted):
             return
         wanted.retry = None
         self._retries.pop(wanted.index, None)
@@ -127,6 +131,9 @@ class Pulling:
         match next_step(wanted, log, missing, said, setting.policy.limits):
             case Settle(clean):
                 self._settle(wanted, clean=clean)
+            case Look():
+                wanted.is_looking = True
+                self._looks.append((wanted, wanted.mention))
             case Compare(ranges):
                 wanted.comparison = Comparison(list(ranges))
                 self._compare(wanted, rank)
@@ -178,6 +185,23 @@ class Pulling:
         if question is not None:
             self._get(wanted, Get(Mode.IDS, question), rank)
         return question is not None
+
+    def _look(self) -> None:
+        """Read the blocks at which the peer's logs end that are longer here."""
+        looks, self._looks = self._looks, []
+        spans = tuple(Span(wanted.key, m.seq, m.seq) for wanted, m in looks if wanted.key)
+        self._talk.load(Spans(spans), lambda found: self._looked(looks, found))
+
+    def _looked(self, looks: list[tuple[Wanted, Mention]], answer: Answer) -> None:
+        """Compare how such a log would stand there, were it merely shorter."""
+        salt = self._talk.salt
+        for (wanted, mention), rows in zip(looks, cast("list[list[Block]]", answer), strict=True):
+            wanted.is_looking = False
+            if rows and wanted.key is not None and wanted.mention is mention:
+                shown = salt.check(standing_at(wanted.key, mention.seq, rows[0].id))
+                wanted.is_behind = shown == mention.check
+            self._consider(wanted)
+        self.pump()
 
     def _has_come(self, wanted: Wanted) -> bool:
         """Close a request that ends unsaid: its last block is held, or can never be."""
@@ -356,6 +380,8 @@ class Pulling:
 
     def pump(self) -> None:
         """Send what is to be asked and acknowledged."""
+        if self._looks:
+            self._look()
         some: list[Request] = []
         size = 0
         for request in self._requests:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.control import BUCKET_BYTES, CHECK_BYTES, ID_BYTES, ROOT_BYTES, SCOPE_BYTES, SHORT_BYTES
 from gossip.frontier import FrontierEntry, entry_of
+from ledger.block import ZEROS
+from ledger.chain import Log, Piece
 from ledger.codec import context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ledger.block import Block
-    from ledger.chain import Log
     from ledger.fork import ForkProof
     from ledger.statement import Revocation
     from ledger.store.base import LogKey
@@ -95,6 +96,12 @@ def standing_of(
     held = sha256(_STANDING + parts).digest()
     plain = proof is None and not entry.ranges and not missing
     return Standing(entry, plain, held, _evidence(proof, statements), branches)
+
+
+def standing_at(key: LogKey, seq: int, ident: bytes) -> Standing:
+    """Return how a log stands that is plain and whose block at ``seq``, its last, is ``ident``."""
+    log = Log(*key, pieces=(Piece(1, seq, ZEROS, ident),))
+    return standing_of(log, (), None, b"", ())
 
 
 def _evidence(proof: ForkProof | None, statements: Sequence[Revocation]) -> bytes:

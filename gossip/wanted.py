@@ -73,6 +73,8 @@ class Wanted:
         is_counted: Whether what is lacking was counted since the last mention.
         ended: Why the peer ended a request for blocks early, if not because that is all.
         is_put_off: Whether evidence is to come another time.
+        is_looking: Whether the block is being read at which the peer ends.
+        is_behind: Whether the peer holds what is held here, up to there; None while nobody looked.
     """
 
     index: int
@@ -95,6 +97,8 @@ class Wanted:
     is_counted: bool = False
     ended: Reason | None = None
     is_put_off: bool = False
+    is_looking: bool = False
+    is_behind: bool | None = None
 
     def begin(self, ask: Ask) -> None:
         """Note a request."""
@@ -111,6 +115,7 @@ class Wanted:
         """Take a newer mention; what is under way goes on."""
         self.mention = mention
         self.entry = self.comparison = self.last = self.retry = self.ended = None
+        self.is_behind = None
         self.tried, self.refused = 0, ()
         self.asks = self.bodiless = 0
         self.differs = False
@@ -132,13 +137,17 @@ class Get(NamedTuple):
     target: int = 0
 
 
+class Look(NamedTuple):
+    """See whether the peer is merely behind: read the block at which he ends."""
+
+
 class Compare(NamedTuple):
     """Find out whether the blocks that both hold differ somewhere in these ranges."""
 
     ranges: tuple[Range, ...]
 
 
-Step: TypeAlias = Settle | Get | Compare
+Step: TypeAlias = Settle | Get | Look | Compare
 _CLEAN: Final = Settle()
 FAILED: Final = Settle(clean=False)
 
@@ -171,10 +180,10 @@ def next_step(  # noqa: PLR0911  one line for each thing that may be lacking
     if missing is not None and not wanted.has_all_bodies and wanted.ended is None:
         return Get(Mode.BODIES)
     shared = common_ranges(log, theirs)
-    is_behind = mention.plain and mention.seq < log.head and not wanted.differs
-    if shared and wanted.comparison is None and not is_behind:
-        return Compare(shared)
-    return _after(wanted, log)
+    if not shared or wanted.comparison is not None or wanted.is_behind:
+        return _after(wanted, log)
+    ends_before = mention.plain and mention.seq < log.head and not wanted.differs
+    return Look() if ends_before and wanted.is_behind is None else Compare(shared)
 
 
 def _after(wanted: Wanted, log: Log) -> Settle:

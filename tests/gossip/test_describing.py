@@ -156,6 +156,7 @@ def test_only_eight_announcements_wait_and_nothing_spins_meanwhile() -> None:
         assert ticks < 10
     # once they are acknowledged the rest is told in one
     meeting.settle()
+    meeting.pass_time(meeting.now + 1)
     assert len(news(meeting, 0)) == 9
     assert right.ids() == left.ids()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from gossip.control import Greeting, Mention, Mode, New
+from gossip.control import Greeting, Mention, Mode, New, Want
 from gossip.wire import Bodies
 from ledger.block import Block
 from ledger.store.base import LateBody
@@ -160,3 +160,33 @@ def test_answers_that_come_twice_settle_nothing_that_is_under_way() -> None:
     right.is_sound()
     meet_often(left, right)
     assert left.frontier() == right.frontier()
+
+
+def test_who_holds_more_sees_that_the_peer_holds_another_block() -> None:
+    # given a peer who holds less of the log than the other branch has, and wants none of it
+    one, other = Device(10, 10), Device(10, 10)
+    one.write("this")
+    other.write_many(2, "that")
+    behind, ahead = Node(0, public=False), Node(1)
+    behind.hold_device(one)
+    ahead.hold_device(other)
+
+    meet(behind, ahead)
+
+    assert ahead.holdings.catalogue.logs[one.public, 1].fork == 1
+
+
+def test_who_holds_more_of_many_logs_asks_for_nothing() -> None:
+    devices = [Device(10 + number, 10 + number) for number in range(300)]
+    behind, ahead = Node(0), Node(1)
+    for device in devices:
+        ahead.hold_device(device)
+        device.write_many(3)
+        behind.hold(device.logs[0], device.logs[1][:2])
+        ahead.hold(device.logs[1])
+
+    meeting = meet(behind, ahead, contacts=False)
+
+    wants = [m for m in meeting.messages(1) if isinstance(m, Want)]
+    assert wants == []
+    assert behind.frontier() == ahead.frontier()

@@ -15,6 +15,7 @@ from gossip.wanted import (
     Ask,
     Compare,
     Get,
+    Look,
     Settle,
     Wanted,
     common_ranges,
@@ -241,9 +242,25 @@ def test_bodies_are_asked_for_until_all_that_are_missing_were() -> None:
     assert step(wanted, log_of((1, 7)), missing=3) == Get(Mode.BODIES)
 
 
-def test_equal_numbers_with_another_check_are_compared_and_one_who_is_behind_is_not() -> None:
+def test_equal_numbers_with_another_check_are_compared() -> None:
     assert step(told(7), log_of((1, 7))) == Compare(((1, 7),))
-    assert step(told(6), log_of((1, 7))) == Settle()
+
+
+def test_one_who_ends_before_is_looked_at_and_compared_unless_he_is_merely_behind() -> None:
+    wanted = told(6)
+    assert step(wanted, log_of((1, 7))) == Look()
+    wanted.is_behind = True
+    assert step(wanted, log_of((1, 7))) == Settle()
+    wanted.is_behind = False
+    assert step(wanted, log_of((1, 7))) == Compare(((1, 6),))
+    wanted.renew(wanted.mention)
+    assert step(wanted, log_of((1, 7))) == Look()
+
+
+def test_one_who_said_that_his_blocks_differ_is_compared_at_once() -> None:
+    wanted = told(6)
+    wanted.differs = True
+    assert step(wanted, log_of((1, 7))) == Compare(((1, 6),))
 
 
 @pytest.mark.parametrize(
