@@ -68,7 +68,8 @@ def cut_chunk(
     if reached < min(task.until, high):
         return Chunk(units, is_last=False)
     is_plain = task.request.mode is Mode.NEWEST or not task.request.args[1]
-    return Chunk(units, is_last=True, reason=None if is_plain and reached >= mentioned else _ALL)
+    ends_unsaid = is_plain and reached >= mentioned
+    return Chunk(units, is_last=True, reason=None if ends_unsaid else Reason.ALL)
 
 
 def _consecutive(blocks: list[Block]) -> Iterable[Block]:
@@ -89,6 +90,3 @@ def _wanted_units(task: Task, units: Iterable[list[Block]]) -> list[list[Block]]
         if unit[-1].header.seq >= task.until:
             break
     return wanted
-
-
-_ALL = Reason.ALL

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from gossip.number import Number
-from ledger.codec import encode
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,6 +38,7 @@ MAX_COUNT: Final = 1 << 53
 MAX_PAGES: Final = 2
 """NEW and VECTOR are sent only while fewer pages of any sort wait for an ACK,"""
 MAX_ANNOUNCES: Final = 8
+"""ANNOUNCE only while fewer than these do."""
 MAX_EVIDENCE: Final = 16
 """Statements, and proofs, in one meeting; the others next time."""
 MAX_ASKS: Final = 64
@@ -51,7 +49,6 @@ MAX_TOLD: Final = 1 << 17
 """and to a contact."""
 DECOYS: Final = 4
 """Of strangers nobody learns how many closed groups one belongs to, but for a multiple of this."""
-"""ANNOUNCE only while fewer than these do."""
 STAYS: Final = 1
 """Feature: goes on live once all is equal."""
 
@@ -319,64 +316,3 @@ Control: TypeAlias = (
     | Done
     | Bye
 )
-
-
-def encode_control(message: Control) -> bytes:
-    """Return the bytes of ``message``; keeping to the frame limit is the caller's."""
-    return encode(_fields(message))
-
-
-def _fields(  # noqa: C901, PLR0911, PLR0912  one line a message
-    message: Control,
-) -> tuple[object, ...]:
-    match message:
-        case Hello(versions, features, frame_limit, window, budget, contact):
-            told = contact and (*contact[:2], contact.seen and contact.seen.fields())
-            return (Number.HELLO.value, versions, features, frame_limit, window, budget, told)
-        case New(valid, low, high, last, mentions):
-            return (Number.NEW.value, valid, low, high, int(last), _flat(mentions))
-        case Root(tells, scopes):
-            rows = [(row.scope, row.root, row.count) for row in scopes]
-            return (Number.ROOT.value, int(tells), rows)
-        case Buckets(scope, digests):
-            return (Number.BUCKETS.value, scope, digests)
-        case Vector(scope, last, mentions):
-            return (Number.VECTOR.value, scope, int(last), _flat(mentions))
-        case Want(requests):
-            asked = [(r.index, r.rank, r.mode.value, *r.args) for r in requests]
-            return (Number.WANT.value, asked)
-        case Credit(total):
-            return (Number.CREDIT.value, total)
-        case Ack(pages, seen):
-            return (Number.ACK.value, pages, seen and seen.fields())
-        case Announce(run, low, high, mentions):
-            return (Number.ANNOUNCE.value, run, low, high, _flat(mentions))
-        case Entries(rows):
-            return (
-                Number.ENTRIES.value,
-                [(row.index, row.entry.encode(), row.branches) for row in rows],
-            )
-        case Ids(index, low, step, ids):
-            return (Number.IDS.value, index, low, step, ids)
-        case Done(rows):
-            return (
-                Number.DONE.value,
-                [(row.index, row.mode.value, row.reason.value) for row in rows],
-            )
-        case Bye():
-            return (Number.BYE.value,)
-
-
-def _flat(mentions: Sequence[Mention]) -> list[object]:
-    """Mentions follow one another without arrays of their own: that is a byte less for each."""
-    flat: list[object] = []
-    for name, seq, plain, check, evidence in mentions:
-        flat += name if isinstance(name, tuple) else (name,)
-        flat += (seq if plain else -1 - seq, check + evidence)
-    return flat
-
-
-def mention_bytes(mention: Mention) -> int:
-    """Return at most how many bytes a mention adds to a message."""
-    name = 39 if isinstance(mention.name, tuple) else 9
-    return name + 9 + 1 + len(mention.check) + len(mention.evidence)

@@ -28,6 +28,8 @@ CIRCLE_CLASS: Final = 3
 WIDER_CLASS: Final = 5
 REST_CLASS: Final = 6
 FIRST_GROUP_LOG: Final = 1 << 31
+MAX_PAGE: Final = 256
+"""So many of the longest mentions fit into the shortest frame."""
 
 
 class Peer(NamedTuple):
@@ -70,7 +72,7 @@ class Limits:
     window: int = 1 << 20
     receive: int | None = None
     send: int | None = None
-    page: int = 256
+    page: int = MAX_PAGE
     logs: int = 256
     newest: int = 20
     newest_above: int = 200
@@ -88,6 +90,8 @@ class Limits:
             raise ValueError(f"a frame limit is {MIN_FRAME_BYTES} to {MAX_MESSAGE_BYTES} bytes")
         if self.window < self.frame:
             raise ValueError(f"a window of {self.window} bytes, less than a frame has")
+        if not 1 <= self.page <= MAX_PAGE:
+            raise ValueError(f"a page has 1 to {MAX_PAGE} mentions, not {self.page}")
 
 
 @dataclass(frozen=True, slots=True)

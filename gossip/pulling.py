@@ -7,45 +7,27 @@ each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING
 
-from gossip.comparison import Comparison
-from gossip.control import (
-    ID_BYTES,
-    IDENT_BYTES,
-    MAX_BODY_RANGES,
-    MIN_FRAME_BYTES,
-    Mode,
-    Reason,
-    Request,
-    Want,
-)
-from gossip.effects import Bodiless, Spans
+from gossip.asking import Asking
+from gossip.comparing import Comparing
+from gossip.control import Mode, Reason
 from gossip.inbox import Inbox
 from gossip.policy import EVIDENCE_CLASS, REST_CLASS
 from gossip.reading import Reading
 from gossip.receiving import Receiving
-from gossip.standing import standing_at
 from gossip.talk import SilentError
 from gossip.told import Told
-from gossip.wanted import FETCHED, Ask, Compare, Get, Look, Settle, Wanted, lacking, next_step
+from gossip.wanted import Compare, Get, Look, Settle, Wanted, next_step
 from ledger.chain import Log
-from ledger.store.base import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gossip.control import Done, Entries, Ids, Mention
-    from gossip.effects import Answer
+    from gossip.control import Done, Entries, Ids
     from gossip.talk import Talk
     from gossip.wire import Bulk
-    from ledger.block import Block
     from ledger.store.base import Absorbed, LogKey
-
-_CLAIMED: Final = FETCHED | {Mode.BODIES, Mode.BRANCHES}
-_AFTER: Final = (Mode.FROM, Mode.HEADERS)
-_REQUEST_BYTES: Final = 16
-_ARG_BYTES: Final = 9
 
 
 class Pulling:
@@ -66,15 +48,11 @@ class Pulling:
         self.inbox = Inbox(talk, self._stored)
         self.reading = Reading(talk, self.told)
         self._receiving = Receiving(talk, self.told, self.inbox)
-        self._asked: dict[int, Wanted] = {}
-        self._retries: dict[int, Wanted] = {}
-        self._held_back: dict[bytes, list[Wanted]] = {}
+        self._asking = Asking(talk, lambda wanted: self._go_on_with([wanted]))
+        self._comparing = Comparing(talk, self._asking, self._go_on_with)
+        self._held_back: dict[bytes, dict[int, Wanted]] = {}
         self._begun: dict[bytes, set[int]] = {}
         self._after: dict[int, list[Wanted]] = {}
-        self._requests: list[Request] = []
-        self._looks: list[tuple[Wanted, Mention]] = []
-        self._heard = 0.0
-        self._retry_at: float | None = None
 
     def consider_all(self, logs: Iterable[Wanted]) -> None:
         """Look at logs that were just mentioned."""
@@ -88,17 +66,25 @@ class Pulling:
             if wanted is not None:
                 self._consider(wanted)
 
+    def _go_on_with(self, logs: Iterable[Wanted]) -> None:
+        self.consider_all(logs)
+        self.pump()
+
+    def _resume(self, wanted: Wanted) -> None:
+        """See what is next after a request that is over."""
+        self._asking.close(wanted)
+        self._consider(wanted)
+
     def _consider(self, wanted: Wanted) -> None:
         if wanted.is_settled or wanted.is_looking:
             return
         if wanted.ask is not None and not self._has_come(wanted):
             return
-        wanted.retry = None
-        self._retries.pop(wanted.index, None)
+        self._asking.close(wanted)
         if wanted.asks >= self._talk.setting.policy.limits.asks:
             self._settle(wanted, clean=False)
         elif wanted.key is None:
-            self._get(wanted, Get(Mode.ENTRY), EVIDENCE_CLASS)
+            self._asking.ask(wanted, Get(Mode.ENTRY), EVIDENCE_CLASS)
         else:
             self._consider_log(wanted, wanted.key)
 
@@ -108,13 +94,13 @@ class Pulling:
         rank = setting.policy.rank(key, person)
         is_too_much = rank is not None and self._is_too_much(key, rank)
         if (is_too_much or setting.policy.cares) and self._awaits_device(key):
-            self._held_back.setdefault(key[0], []).append(wanted)
+            self._held_back.setdefault(key[0], {})[wanted.index] = wanted
         elif rank is None or is_too_much:
             self._decline(wanted, key)
         else:
-            self._go_on(wanted, key, rank)
+            self._pursue(wanted, key, rank)
 
-    def _go_on(self, wanted: Wanted, key: LogKey, rank: int) -> None:
+    def _pursue(self, wanted: Wanted, key: LogKey, rank: int) -> None:
         """Do what is next for a log that is wanted."""
         setting, salt = self._talk.setting, self._talk.salt
         mine = setting.catalogue.standing(key)
@@ -125,20 +111,18 @@ class Pulling:
         if (check, said[0]) == (wanted.mention.check, wanted.mention.evidence):
             self._settle(wanted, clean=True)
             return
-        if wanted.comparison is not None and self._compare(wanted, rank):
+        if self._comparing.goes_on(wanted, rank):
             return
         log = setting.catalogue.logs.get(key) or Log(*key)
         match next_step(wanted, log, missing, said, setting.policy.limits):
             case Settle(clean):
                 self._settle(wanted, clean=clean)
             case Look():
-                wanted.is_looking = True
-                self._looks.append((wanted, wanted.mention))
+                self._comparing.look(wanted)
             case Compare(ranges):
-                wanted.comparison = Comparison(list(ranges))
-                self._compare(wanted, rank)
+                self._comparing.begin(wanted, ranges, rank)
             case Get() as get:
-                self._get(wanted, get, rank)
+                self._asking.ask(wanted, get, rank)
 
     def _is_too_much(self, key: LogKey, rank: int) -> bool:
         """Whether a stranger writes more logs than anybody needs."""
@@ -154,15 +138,11 @@ class Pulling:
     def _decline(self, wanted: Wanted, key: LogKey) -> None:
         """Leave a log, unless it may turn out to be of somebody who matters."""
         policy, catalogue = self._talk.setting.policy, self._talk.setting.catalogue
-        if policy.is_open(key, catalogue.person(key[0])):
-            if self._awaits_device(key):
-                self._held_back.setdefault(key[0], []).append(wanted)
-                return
-            if key[1] == 0 and not wanted.has_tried(Mode.FROM):
-                self._get(wanted, Get(Mode.FROM, (0, 1, b""), 1), REST_CLASS)
-                return
         is_open = policy.is_open(key, catalogue.person(key[0]))
-        self._settle(wanted, clean=not is_open)
+        if is_open and key[1] == 0 and not wanted.has_tried(Mode.FROM):
+            self._asking.ask(wanted, Get(Mode.FROM, (0, 1, b""), 1), REST_CLASS)
+        else:
+            self._settle(wanted, clean=not is_open)
 
     def _awaits_device(self, key: LogKey) -> bool:
         """Whether it may still turn out whose device it is, and that he matters."""
@@ -170,38 +150,6 @@ class Pulling:
             return False
         first = self.told.by_key.get((key[0], 0))
         return first is not None and not first.is_settled
-
-    def _compare(self, wanted: Wanted, rank: int) -> bool:
-        """Go on with a comparison; say whether something is to come of it."""
-        comparison = wanted.comparison
-        if comparison is None or comparison.is_fetched:
-            return False
-        if comparison.found is not None:
-            comparison.is_fetched = True
-            seq = comparison.found
-            self._get(wanted, Get(Mode.FROM, (seq - 1, seq, b""), seq), rank)
-            return True
-        question = comparison.question()
-        if question is not None:
-            self._get(wanted, Get(Mode.IDS, question), rank)
-        return question is not None
-
-    def _look(self) -> None:
-        """Read the blocks at which the peer's logs end that are longer here."""
-        looks, self._looks = self._looks, []
-        spans = tuple(Span(wanted.key, m.seq, m.seq) for wanted, m in looks if wanted.key)
-        self._talk.load(Spans(spans), lambda found: self._looked(looks, found))
-
-    def _looked(self, looks: list[tuple[Wanted, Mention]], answer: Answer) -> None:
-        """Compare how such a log would stand there, were it merely shorter."""
-        salt = self._talk.salt
-        for (wanted, mention), rows in zip(looks, cast("list[list[Block]]", answer), strict=True):
-            wanted.is_looking = False
-            if rows and wanted.key is not None and wanted.mention is mention:
-                shown = salt.check(standing_at(wanted.key, mention.seq, rows[0].id))
-                wanted.is_behind = shown == mention.check
-            self._consider(wanted)
-        self.pump()
 
     def _has_come(self, wanted: Wanted) -> bool:
         """Close a request that ends unsaid: its last block is held, or can never be."""
@@ -214,64 +162,8 @@ class Pulling:
         held = any(piece.low <= ask.target <= piece.high for piece in log.pieces)
         if not held and (log.fork is None or log.fork > ask.target):
             return False
-        self._close(wanted)
+        self._asking.close(wanted)
         return True
-
-    def _close(self, wanted: Wanted) -> None:
-        wanted.ask = None
-        self._asked.pop(wanted.index, None)
-
-    def _get(self, wanted: Wanted, get: Get, rank: int) -> None:
-        talk, key, mode = self._talk, wanted.key, get.mode
-        if key is not None and mode in _CLAIMED:
-            wanted.retry = talk.setting.claims.take(key, talk.meeting, talk.now)
-            if wanted.retry is not None:
-                wanted.last = None
-                self._retries[wanted.index] = wanted
-                self._retry_at = min(wanted.retry, self._retry_at or wanted.retry)
-                return
-        if mode is Mode.FROM and key in talk.setting.policy.headers_only:
-            mode = Mode.HEADERS
-        if key is not None and mode in FETCHED and not wanted.is_counted:
-            wanted.is_counted = True
-            log = talk.setting.catalogue.logs.get(key) or Log(*key)
-            talk.counts.wanted += lacking(wanted, log)
-        if not self._asked:
-            self._heard = talk.now
-        wanted.begin(Ask(mode, get.args, get.target, talk.now))
-        args = get.args
-        if mode in _AFTER:  # the id that is held becomes what is shown of it
-            seq, until, tip = cast("tuple[int, int, bytes]", args)
-            args = (seq, until, talk.salt.ident(tip, IDENT_BYTES) if tip else b"")
-        self._asked[wanted.index] = wanted
-        if mode is Mode.BODIES and key is not None:
-            talk.load(Bodiless(key, 256), lambda seqs: self._get_bodies(wanted, rank, seqs))
-        else:
-            rank = EVIDENCE_CLASS if mode is Mode.EVIDENCE else self._shown(rank)
-            self._requests.append(Request(wanted.index, rank, mode, args))
-
-    def _shown(self, rank: int) -> int:
-        """Return the class that is said: strangers need not know whom one follows."""
-        return REST_CLASS if self._talk.setting.peer is None else rank
-
-    def _get_bodies(self, wanted: Wanted, rank: int, answer: Answer) -> None:
-        ranges: list[int] = []
-        for seq in cast("list[int]", answer):
-            if seq <= wanted.bodiless:
-                continue
-            if ranges and ranges[-1] == seq - 1:
-                ranges[-1] = seq
-            elif len(ranges) < 2 * MAX_BODY_RANGES:
-                ranges += (seq, seq)
-        if ranges:
-            wanted.bodiless = ranges[-1]
-            rank = self._shown(rank)
-            self._requests.append(Request(wanted.index, rank, Mode.BODIES, tuple(ranges)))
-        else:
-            wanted.has_all_bodies = True
-            self._close(wanted)
-            self._consider(wanted)
-        self.pump()
 
     def _settle(self, wanted: Wanted, *, clean: bool) -> None:
         wanted.is_settled = True
@@ -282,18 +174,14 @@ class Pulling:
             claims.drop(key, self._talk.meeting, failed=not wanted.brought)
             wanted.brought = False
             if key[1] == 0:
-                self.consider_all(self._held_back.pop(key[0], ()))
+                self.consider_all(self._held_back.pop(key[0], {}).values())
 
     # --- answers ---
 
     def _answered(self, index: int, mode: Mode) -> Wanted | None:
         """Return the log of an answer, None if nothing of the sort is under way (any more)."""
         wanted = self.told.at(index)
-        if wanted.ask is None or wanted.ask.mode is not mode or wanted.ask.is_answered:
-            return None
-        wanted.ask = wanted.ask._replace(is_answered=True)
-        self._heard = self._talk.now
-        return wanted
+        return wanted if self._asking.answered(wanted, mode) else None
 
     def entries(self, message: Entries) -> None:
         """Take what was asked about logs as a whole."""
@@ -303,30 +191,13 @@ class Pulling:
                 continue
             self.told.name(wanted, (row.entry.author, row.entry.log))
             wanted.entry = row
-            self._close(wanted)
-            self._consider(wanted)
+            self._resume(wanted)
 
     def ids(self, message: Ids) -> None:
         """Take ids, to be compared with those held here."""
         wanted = self._answered(message.index, Mode.IDS)
-        if wanted is None:
-            return
-        if wanted.comparison is None or wanted.key is None:  # mentioned anew meanwhile
-            self._close(wanted)
-            self._consider(wanted)
-            return
-        spans = tuple(Span(wanted.key, seq, seq) for seq in wanted.comparison.seqs())
-        self._talk.load(Spans(spans), lambda found: self._compared(wanted, message, found))
-
-    def _compared(self, wanted: Wanted, message: Ids, answer: Answer) -> None:
-        rows = cast("list[list[Block]]", answer)
-        salt = self._talk.salt
-        mine = [salt.ident(blocks[0].id, ID_BYTES) if blocks else None for blocks in rows]
-        self._close(wanted)
-        if wanted.comparison is not None and not wanted.comparison.answer(message, mine):
-            wanted.comparison.is_fetched = True
-        self._consider(wanted)
-        self.pump()
+        if wanted is not None:
+            self._comparing.ids(wanted, message)
 
     def done(self, message: Done) -> None:
         """Take ends of requests; what came before them is stored first."""
@@ -341,23 +212,18 @@ class Pulling:
             elif row.reason is not Reason.ALL:
                 wanted.ended = row.reason
             if self.inbox.is_empty:
-                self._close(wanted)
-                self._consider(wanted)
+                self._resume(wanted)
             else:
                 self._after.setdefault(self.inbox.last, []).append(wanted)
 
     def receive(self, message: Bulk, size: int) -> None:
         """Take blocks or evidence in a message of ``size`` bytes."""
-        now, claims = self._talk.now, self._talk.setting.claims
+        talk = self._talk
         self.inbox.arrive(size)
         for wanted in self._receiving.receive(message):
-            self._heard = now
-            claims.progress(self._talk.meeting, now)
+            talk.setting.claims.progress(talk.meeting, talk.now)
             wanted.brought = True
-            if wanted.ask is not None:
-                wanted.ask = wanted.ask._replace(since=now)
-                self._asked.pop(wanted.index, None)
-                self._asked[wanted.index] = wanted
+            self._asking.progress(wanted)
         if self.inbox.is_half_full:
             self.inbox.flush()
 
@@ -369,30 +235,17 @@ class Pulling:
                 continue
             wanted.refused += () if wanted.last is None else (wanted.last,)
             if wanted.ask.ends_unsaid:
-                self._close(wanted)
-                self._consider(wanted)
+                self._resume(wanted)
         for wanted in self._after.pop(self.inbox.stored, ()):
             if wanted.ask is not None and wanted.ask.is_answered:  # else another is under way
-                self._close(wanted)
-                self._consider(wanted)
+                self._resume(wanted)
         self.reconsider([*absorbed.logs, *((device, 0) for device in absorbed.revoked)])
         self.pump()
 
     def pump(self) -> None:
         """Send what is to be asked and acknowledged."""
-        if self._looks:
-            self._look()
-        some: list[Request] = []
-        size = 0
-        for request in self._requests:
-            size += _REQUEST_BYTES + _ARG_BYTES * len(request.args)
-            if size > MIN_FRAME_BYTES:
-                self._talk.send(Want(some))
-                some, size = [], _REQUEST_BYTES + _ARG_BYTES * len(request.args)
-            some.append(request)
-        if some:
-            self._talk.send(Want(some))
-        self._requests = []
+        self._comparing.send()
+        self._asking.send()
         self.reading.acknowledge()
 
     # --- time ---
@@ -403,43 +256,30 @@ class Pulling:
         Raises:
             SilentError: The peer answers nothing.
         """
-        now, silence = self._talk.now, self._talk.setting.policy.limits.silence
-        if self._retry_at is not None and self._retry_at <= now:
-            self._retry_at = None
-            for wanted in [w for w in self._retries.values() if (w.retry or 0.0) <= now]:
-                self._consider(wanted)
-            later = [w.retry for w in self._retries.values() if w.retry is not None]
-            self._retry_at = min(later, default=None)
-        while (oldest := self._oldest) is not None and self._ends(oldest) <= now:
-            self._close(oldest)
-            self._settle(oldest, clean=False)
-        if self._asked and self.inbox.is_empty and now - self._heard >= silence:
+        for wanted in self._asking.due():
+            self._consider(wanted)
+        while (late := self._asking.overdue()) is not None:
+            self._asking.close(late)
+            self._settle(late, clean=False)
+        if (at := self._silent_at) is not None and at <= self._talk.now:
             raise SilentError
         self.pump()
 
     @property
-    def _oldest(self) -> Wanted | None:
-        """The log whose request has been under way the longest."""
-        return next(iter(self._asked.values()), None)
-
-    def _ends(self, wanted: Wanted) -> float:
-        since = wanted.ask.since if wanted.ask is not None else 0.0
-        return since + self._talk.setting.policy.limits.stall
+    def _silent_at(self) -> float | None:
+        """From when on the peer is silent; what it sent last may still be on its way in."""
+        return self._asking.silent_at if self.inbox.is_empty else None
 
     @property
     def next_tick(self) -> float | None:
         """When ``tick`` is due."""
-        due = [self._retry_at] if self._retry_at is not None else []
-        if (oldest := self._oldest) is not None:
-            due.append(self._ends(oldest))
-            if self.inbox.is_empty:
-                due.append(self._heard + self._talk.setting.policy.limits.silence)
-        return min(due, default=None)
+        due = (self._asking.next_tick, self._silent_at)
+        return min((at for at in due if at is not None), default=None)
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing that was asked for is still to come."""
-        return not self._asked and self.inbox.is_empty
+        return self._asking.is_idle and self.inbox.is_empty
 
     @property
     def is_done(self) -> bool:

@@ -23,25 +23,16 @@ from gossip import control
 from gossip.control import STAYS, VERSION, Bye, Hello
 from gossip.describing import Describing
 from gossip.effects import Effect, End, Finish
-from gossip.notes import (
-    groups_note,
-    remember,
-    remember_groups,
-    seen_note,
-    told_note,
-)
-from gossip.policy import PUBLIC
 from gossip.pulling import Pulling
+from gossip.saving import Saving
 from gossip.serving import Serving
 from gossip.talk import Counts, ProtocolError, Setting, SilentError, Talk
 from gossip.wire import Bodies, Data, Proofs, Statements, Unknown, decode_message
 from ledger.errors import InvalidError
-from ledger.store.base import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gossip.cursor import Seen
     from gossip.effects import Answer
     from gossip.wire import Message
     from ledger.store.base import Absorbed, LogKey
@@ -91,11 +82,9 @@ class Session:
         self._pulling = Pulling(self._talk)
         self._describing = Describing(self._talk, self._pulling.told.knows)
         self._serving = Serving(self._talk, self._describing.mentioned)
+        self._saving = Saving(self._talk, self._pulling.reading)
         self._began = self._heard = 0.0
         self._stays = False
-        self._is_through = False
-        self._is_saving = False
-        self._unsaved_since: float | None = None
         self._has_left = False
 
     @property
@@ -169,12 +158,12 @@ class Session:
                 return self._began + limits.greeting
             case _:
                 pass
-        waits, unsaved = self._waits_since, self._unsaved_since
+        waits = self._waits_since
         due = [
             self._pulling.next_tick,
             self._describing.cover_due,
+            self._saving.due,
             None if waits is None else waits + limits.stall,
-            None if unsaved is None else unsaved + limits.settle,
         ]
         return min((at for at in due if at is not None), default=None)
 
@@ -302,16 +291,15 @@ class Session:
             raise SilentError
         if (due := self._describing.cover_due) is not None and now >= due:
             self._describing.cover()
-        if self._unsaved_since is not None and now >= self._unsaved_since + limits.settle:
-            self._save()
+        if (due := self._saving.due) is not None and now >= due:
+            self._saving.save()
         self._pulling.tick()
 
     def _advance(self) -> None:
         """Go to the state that what is known asks for."""
         if self.state in (State.IDLE, State.GREETING, State.CLOSED):
             return
-        if self._pulling.reading.processed.is_changed and self._unsaved_since is None:
-            self._unsaved_since = self._talk.now
+        self._saving.notice()
         is_equal = (
             self._pulling.is_done and self._describing.is_told and self._serving.is_idle
         ) or (self._serving.outlet.is_spent and self._serving.is_idle and self._pulling.is_done)
@@ -321,7 +309,7 @@ class Session:
             return
         if self._stays:
             wanted = State.LIVE if is_equal else State.SYNCING
-            if self.state is not wanted and self.state is not State.PARTING:
+            if self.state is not wanted:
                 self._enter(wanted)
         elif is_equal and self.state is State.SYNCING:
             self._part()
@@ -332,46 +320,17 @@ class Session:
         """Say what is left to say, one thing after the other, and then BYE."""
         if self._describing.cover_due is not None:
             self._describing.cover()
-        elif self._unsaved_since is not None:
-            self._save()
-        elif not self._is_saving:
+        elif self._saving.due is not None:
+            self._saving.save()
+        elif self._saving.is_done:
             self._enter(State.PARTING)
             self._heard = self._talk.now
             self._talk.send(Bye())
 
-    def _save(self) -> None:
-        """Keep what is processed so that it survives a power cut, then tell the peer."""
-        peer, processed = self._setting.peer, self._pulling.reading.processed
-        self._unsaved_since = None
-        if self._is_saving or peer is None or processed.seen is None:
-            return
-        processed.is_changed = False
-        self._is_saving = True
-        batch = Batch(notes={seen_note(peer.device): self._remember(processed.seen)})
-        self._talk.keep(batch, self._saved, durable=True)
-
-    def _remember(self, seen: Seen) -> bytes:
-        return remember(seen, self._setting.policy.wants)
-
-    def _saved(self, _: Absorbed) -> None:
-        self._is_saving = False
-        self._pulling.reading.acknowledge_seen()
-
     def _finish(self, end: End, detail: str = "") -> None:
         """Store what came and what is known of the peer, and close."""
         self._pulling.inbox.flush_now()
-        peer = self._setting.peer
-        notes: dict[str, bytes | None] = {}
-        if peer is not None and (told := self._describing.told) is not None:
-            notes[told_note(peer.device)] = told.encode()
-        if peer is not None and not self._talk.scopes <= self._setting.shared | {PUBLIC}:
-            groups = self._talk.scopes | self._setting.shared
-            notes[groups_note(peer.device)] = remember_groups(groups - {PUBLIC})
-        if peer is not None and self._pulling.reading.processed.is_changed:
-            seen = self._pulling.reading.processed.seen
-            notes |= {} if seen is None else {seen_note(peer.device): self._remember(seen)}
-        if notes:
-            self._talk.keep(Batch(notes=notes), lambda _: None)
+        self._saving.finish(self._describing.told)
         self._setting.claims.leave(self._talk.meeting)
         self._enter(State.CLOSED)
         self._talk.end(Finish(end, detail))

@@ -156,16 +156,6 @@ class Talk:
         """Go on after a batch was absorbed."""
         self._keeps.pop(ticket)(absorbed)
 
-    @property
-    def is_keeping(self) -> bool:
-        """Whether a batch is on its way into the store."""
-        return bool(self._keeps)
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether the store is being read for this session."""
-        return bool(self._loads)
-
     def take_effects(self) -> list[Effect]:
         """Return what was asked for since the last call."""
         effects, self._effects = self._effects, []

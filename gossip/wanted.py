@@ -65,7 +65,6 @@ class Wanted:
         refused: Gaps that there is no room for.
         brought: Whether anything that was asked for came.
         is_settled: Nothing more is to be done until it is mentioned again.
-        retry: When to try again, because another meeting is fetching it.
         ever: What was asked in this meeting, so that it may come, likewise.
         differs: Whether the peer said that its blocks are others.
         bodiless: Up to which seq bodies were asked for.
@@ -89,7 +88,6 @@ class Wanted:
     refused: tuple[Range, ...] = ()
     brought: bool = False
     is_settled: bool = False
-    retry: float | None = None
     ever: int = 0
     differs: bool = False
     bodiless: int = 0
@@ -114,7 +112,7 @@ class Wanted:
     def renew(self, mention: Mention) -> None:
         """Take a newer mention; what is under way goes on."""
         self.mention = mention
-        self.entry = self.comparison = self.last = self.retry = self.ended = None
+        self.entry = self.comparison = self.last = self.ended = None
         self.is_behind = None
         self.tried, self.refused = 0, ()
         self.asks = self.bodiless = 0

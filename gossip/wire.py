@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from gossip.control import Control, encode_control
+from gossip.control import Control
 from gossip.control_reader import READ, read_control
+from gossip.control_writer import encode_control
 from gossip.number import MAX_MESSAGE_BYTES, Number
 from ledger.block import MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_LOG, MAX_SEQ
 from ledger.codec import Value, decode, encode, read_head

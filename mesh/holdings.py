@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 from gossip.catalogue import Catalogue, Changes
@@ -55,18 +56,8 @@ class Holdings:
         devices = [block async for page in store.devices() for block in page]
         revoked = {revocation.device for revocation in await store.revocations()}
         changes = await held._about(logs, revoked, devices)
-        held.catalogue.learn(
-            Changes(
-                logs=changes.logs,
-                missing=changes.missing,
-                proofs=changes.proofs,
-                branches=changes.branches,
-                statements=changes.statements,
-                devices=devices,
-                newest=await store.newest(),
-                runs=await store.runs(),
-            )
-        )
+        runs, newest = await store.runs(), await store.newest()
+        held.catalogue.learn(replace(changes, runs=runs, newest=newest))
         return held
 
     def listen(self, heard: Callable[[Mapping[LogKey, bool]], None]) -> Callable[[], None]:
@@ -91,18 +82,7 @@ class Holdings:
             return
         devices = await self._new_devices(absorbed)
         about = await self._about(absorbed.logs, set(absorbed.revoked), devices)
-        changed = self.catalogue.learn(
-            Changes(
-                logs=about.logs,
-                missing=about.missing,
-                proofs=about.proofs,
-                branches=about.branches,
-                statements=about.statements,
-                devices=devices,
-                arrivals=absorbed.arrivals,
-                run=absorbed.run,
-            )
-        )
+        changed = self.catalogue.learn(replace(about, arrivals=absorbed.arrivals, run=absorbed.run))
         for heard in list(self._listeners):
             heard(changed)
 

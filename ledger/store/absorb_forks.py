@@ -38,6 +38,7 @@ class BatchForks(BatchLogs):
         if known is not None and not proof.outweighs(known):
             return
         self._changes.proofs.append(proof)
+        self._regrown.add(key)
         log = self._log(key)
         if log.fork is None or proof.seq < log.fork:
             await self._cut(log, proof.seq, prune=prune)
@@ -102,7 +103,6 @@ class BatchForks(BatchLogs):
         gone = sorted(held.keys() - kept.keys())
         self._changes.branch_drops += [(key, ident) for ident in gone]
         if changed or gone:
-            self._touched.add(key)
             self._regrown.add(key)
         if key[1] == 0 and self._log(key).fork == 1:
             self._root(key[0], frozenset(i for i, b in kept.items() if b.header.seq == 1))

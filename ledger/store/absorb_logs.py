@@ -63,7 +63,7 @@ class BatchLogs:
     def _changed(self) -> dict[LogKey, Log]:
         """Return the logs that are not what they were before the batch."""
         changed: dict[LogKey, Log] = {}
-        for key in sorted(self._touched):
+        for key in sorted(self._touched | self._regrown):
             log = self._log(key)
             is_new = key not in self._before
             was = _rooted(key, self._before, self._roots_before)

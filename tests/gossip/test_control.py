@@ -31,18 +31,17 @@ from gossip.control import (
     ScopeRoot,
     Vector,
     Want,
-    mention_bytes,
 )
 from gossip.control_reader import READ
 from gossip.cursor import Seen
 from gossip.frontier import FrontierEntry
 from gossip.number import MAX_MESSAGE_BYTES, Number
-from gossip.policy import Limits
+from gossip.policy import MAX_PAGE
 from gossip.wire import decode_message, encode_message
 from ledger.block import MAX_LOG, MAX_SEQ
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError
-from tests.gossip.control_strategies import controls, mentions
+from tests.gossip.control_strategies import controls
 
 RUN, KEY = b"store run"[:8], b"k" * 32
 SHORT, CHECK, ID = b"shorts!!", b"chck", b"id bytes"
@@ -178,16 +177,10 @@ def test_a_later_version_may_say_more_in_hello() -> None:
 # --- sizes --------------------------------------------------------------------------------------
 
 
-@given(mention=mentions)
-def test_a_mention_is_no_longer_than_it_is_counted(mention: Mention) -> None:
-    alone, none = (encode_message(Vector(b"", last=True, mentions=m)) for m in ([mention], []))
-    assert len(alone) - len(none) <= mention_bytes(mention)
-
-
 @pytest.mark.parametrize("name", [MAX_MENTIONS - 1, SHORT, (KEY, MAX_LOG)])
 def test_a_page_of_the_longest_mentions_fits_the_shortest_frame(name: int | bytes) -> None:
     longest = Mention(name, MAX_SEQ, plain=False, check=CHECK, evidence=CHECK)
-    page = New(MAX_COUNT - 1, 1, MAX_COUNT - 1, last=True, mentions=[longest] * Limits().page)
+    page = New(MAX_COUNT - 1, 1, MAX_COUNT - 1, last=True, mentions=[longest] * MAX_PAGE)
     assert len(encode_message(page)) <= 24_000
 
 

@@ -18,7 +18,7 @@ from tests.gossip.worlds import Author, Piece, World
 from tests.strategies import GROUP, SOCIAL, Device, forked, material
 
 HIS_RUN = material("his run", 8)
-WITH_IDS = ("comparison", "control", "control_reader", "pulling", "serving", "standing")
+WITH_IDS = ("comparing", "comparison", "control", "control_reader", "serving", "standing")
 
 
 def meet_often(left: Node, right: Node, **how: Any) -> None:  # noqa: ANN401

@@ -159,7 +159,7 @@ def test_a_want_of_many_bodies_fits_a_message() -> None:
     # given as many requests at once as there may be, each of as many ranges as there may be
     ranges = tuple(seq for low in range(70_000, 70_128, 4) for seq in (low, low + 1))
     pulling = Pulling(talk := Talk(Liar(Node(1)).setting, 1))
-    pulling._requests = [Request(number, 3, Mode.BODIES, ranges) for number in range(256)]
+    pulling._asking._requests = [Request(number, 3, Mode.BODIES, ranges) for number in range(256)]
 
     pulling.pump()
 
@@ -221,7 +221,7 @@ def test_ends_of_requests_do_not_fill_memory_while_a_batch_is_under_way() -> Non
     meeting, _, _ = until_ids()
     session = meeting.ends[0].session
     pulling = session._pulling
-    asked = next(iter(pulling._asked.values()))
+    asked = next(iter(pulling._asking._asked.values()))
     assert asked.ask is not None
     pulling.inbox.arrive(1_000)
 

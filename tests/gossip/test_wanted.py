@@ -90,6 +90,7 @@ def rows(draw: st.DrawFn) -> EntryRow:
     missing=st.none() | st.integers(1, 60),
     ends=st.lists(st.sampled_from([None, *Reason]), max_size=12),
     finds=st.none() | st.integers(1, 60),
+    is_behind=st.booleans(),
 )
 def test_where_nothing_comes_nothing_is_asked_twice_and_it_ends(
     *,
@@ -101,6 +102,7 @@ def test_where_nothing_comes_nothing_is_asked_twice_and_it_ends(
     missing: int | None,
     ends: list[Reason | None],
     finds: int | None,
+    is_behind: bool,
 ) -> None:
     # given a log that a peer mentioned, and a peer that answers only with words
     wanted, log = told(seq, plain=plain, evidence=evidence), log_of(*held)
@@ -110,6 +112,10 @@ def test_where_nothing_comes_nothing_is_asked_twice_and_it_ends(
         if isinstance(now, Compare):
             compared += 1
             wanted.comparison = Comparison(list(now.ranges), found=finds, is_fetched=True)
+            continue
+        if isinstance(now, Look):
+            assert wanted.is_behind is None
+            wanted.is_behind = is_behind
             continue
         assert isinstance(now, Get)
         asked.append((now.mode, now.args))

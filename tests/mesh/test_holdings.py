@@ -8,6 +8,7 @@ import pytest
 from gossip.effects import Arrivals, Bodiless, Branches, Spans
 from gossip.policy import PUBLIC, Policy
 from ledger.block import Block
+from ledger.fork import ForkProof, Vouched
 from ledger.statement import Cut, Revocation
 from ledger.store.base import Absorbed, Batch, LateBody, LogKey, Span
 from ledger.store.memory import MemoryStore
@@ -47,6 +48,27 @@ class Held:
             == {key: anew.standing(key) for key in keys}
             and (mine.run, mine.lsn, mine.proofs) == (anew.run, anew.lsn, anew.proofs)
         )
+
+
+def test_a_proof_that_outweighs_another_of_the_same_seq_is_known() -> None:
+    # given three branches from one block on, and the two proofs that convict by the last of them
+    left, right = forked(5, 1, 1, number=10)
+    trunk = Device(10)
+    trunk.write_many(4, "trunk")
+    third = (trunk.write("third"),)
+    pairs = [(left[-1:], third), (right[-1:], third)]
+    proofs = sorted(
+        (ForkProof.of(Vouched.of(one), Vouched.of(other)) for one, other in pairs),
+        key=ForkProof.encode,
+    )
+    held = Held()
+    held.absorb(Batch(proofs=[proofs[1]]))
+
+    outcome = held.absorb(Batch(proofs=[proofs[0]]))
+
+    assert list(outcome.logs) == [(trunk.public, SOCIAL)]
+    assert held.holdings.catalogue.proofs[trunk.public, SOCIAL] == proofs[0]
+    assert held.is_as_anew()
 
 
 def author(count: int = 5) -> Device:

@@ -1,0 +1,107 @@
+"""Making frames of blocks that were read, as far as the byte budget goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gossip.packing import (
+    BODY_OVERHEAD_BYTES,
+    FRAME_OVERHEAD_BYTES,
+    Packer,
+    pack_bodies,
+    unit_bytes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gossip.fair import FairQueue, Place
+    from gossip.jobs import Job
+    from gossip.outlet import Outlet
+    from gossip.talk import Talk
+    from ledger.block import Block
+
+_FIRST_MEAN_BYTES: Final = 400
+
+
+class Shipping:
+    """Puts frames into the outlet, and has them paid for in the queue.
+
+    Args:
+        talk: The session's surroundings.
+        outlet: Where frames go.
+        queue: Whose places they count for.
+
+    Attributes:
+        mean: About how many bytes a block has, of those sent lately.
+    """
+
+    def __init__(self, talk: Talk, outlet: Outlet, queue: FairQueue[Job]) -> None:
+        self._talk = talk
+        self._outlet = outlet
+        self._queue = queue
+        self.mean = _FIRST_MEAN_BYTES
+
+    def units(self, units: Sequence[tuple[Job, list[Block]]]) -> set[int]:
+        """Make frames of ``units``, all of one class; return the logs the budget had no room for.
+
+        Of a unit that does not fit headers go, and as many bodies as do: the rest comes next time.
+        """
+        packer, broke = Packer(self._talk.frame), set[int]()
+        rank = units[0][0].request.rank if units else 0
+        spent: dict[Place, int] = {}
+        left = self._outlet.left
+        for job, unit in units:
+            if job.request.index in broke:
+                continue
+            fitting, size = unit, unit_bytes(unit, self._talk.frame)
+            if left is not None and size > left:
+                broke.add(job.request.index)
+                fitting, size = _what_fits(unit, left)
+            if not fitting:
+                continue
+            left = None if left is None else left - size
+            spent[job.place] = spent.get(job.place, 0) + size
+            self.mean = (7 * self.mean + size // len(fitting)) // 8
+            for frame in packer.add(fitting, self._talk.setting.catalogue.hops(job.key)):
+                self._outlet.put(rank, frame)
+        for frame in packer.flush():
+            self._outlet.put(rank, frame)
+        for place, size in spent.items():
+            self._queue.spend(place, size)
+        self._talk.counts.blocks_out += packer.blocks
+        self._outlet.is_spent |= bool(broke)
+        return broke
+
+    def bodies(self, job: Job, blocks: Iterable[Block]) -> bool:
+        """Make frames of bodies; say whether the budget had room for all."""
+        left = self._outlet.left
+        room = self._talk.frame if left is None else min(self._talk.frame, left)
+        return self.frames(job, pack_bodies(blocks, max(room - FRAME_OVERHEAD_BYTES, 1)))
+
+    def frames(self, job: Job, frames: Iterable[bytes]) -> bool:
+        """Put frames of one request; say whether the budget had room for all."""
+        for frame in frames:
+            left = self._outlet.left
+            if left is not None and len(frame) > left:
+                self._outlet.is_spent = True
+                return False
+            self._queue.spend(job.place, len(frame))
+            self._outlet.put(job.request.rank, frame)
+        return True
+
+
+def _what_fits(unit: list[Block], room: int) -> tuple[list[Block], int]:
+    """Return a unit without the bodies that do not fit into ``room`` bytes, and its size.
+
+    Nothing if not even the headers do.
+    """
+    bare = [block._replace(body=None) for block in unit]
+    size = unit_bytes(bare, room)
+    if size > room:
+        return [], 0
+    for at, block in enumerate(unit):
+        size += len(block.body or b"") + 2 * BODY_OVERHEAD_BYTES
+        if size > room:
+            return [*unit[:at], *bare[at:]], room
+    return unit, size
