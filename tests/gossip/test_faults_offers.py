@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gossip.control import New, Vector
+from gossip.control import New, Root, Vector
 from gossip.policy import Policy
 from tests.gossip.meetings import Meeting, Node, meet
 from tests.gossip.test_invariants import Watched
@@ -29,7 +29,7 @@ def test_who_is_no_longer_blocked_is_told_to_contacts() -> None:
 
 def _pages(meeting: Meeting) -> int:
     return sum(
-        isinstance(message, New | Vector) for side in (0, 1) for message in meeting.messages(side)
+        isinstance(message, New | Root | Vector) for side in (0, 1) for message in meeting.messages(side)
     )
 
 
