@@ -29,7 +29,9 @@ def test_who_is_no_longer_blocked_is_told_to_contacts() -> None:
 
 def _pages(meeting: Meeting) -> int:
     return sum(
-        isinstance(message, New | Root | Vector) for side in (0, 1) for message in meeting.messages(side)
+        isinstance(message, New | Root | Vector)
+        for side in (0, 1)
+        for message in meeting.messages(side)
     )
 
 
