@@ -56,7 +56,7 @@ class Town(RuleBasedStateMachine):
         self.meetings = 0
         self.now = 0.0
 
-    @initialize(choosy=st.booleans(), crowd=st.sampled_from([0] * 15 + [260]))
+    @initialize(choosy=st.booleans(), crowd=st.sampled_from([0] * 7 + [260]))
     def people_move_in(self, crowd: int, *, choosy: bool) -> None:
         for number in range(NODES):
             node = Watched(number, known=self.known, public=number > 0 or not choosy)
@@ -162,9 +162,7 @@ class Town(RuleBasedStateMachine):
     @rule(number=st.integers(0, 9), live=st.booleans())
     def they_meet_again_over_another_link(self, number: int, *, live: bool) -> None:
         """The new link is there before the old one is found to be dead."""
-        if not self.open:
-            self.two_stay_together(number % NODES, (number + 1) % NODES, contacts=True)
-        old = self.open[number % len(self.open)]
+        old = self.one_that_is_open(number)
         left, right = (end.node.number for end in old.ends)
         self.open.append(self.meeting(left, right, live=live))
         self.open[-1].start()
@@ -172,10 +170,14 @@ class Town(RuleBasedStateMachine):
         old.sever()
         self.settle("they_meet_again_over_another_link")
 
-    @precondition(lambda self: self.open)
+    def one_that_is_open(self, number: int) -> WatchedMeeting:
+        if not self.open:
+            self.two_stay_together(number % NODES, (number + 1) % NODES, contacts=True)
+        return self.open[number % len(self.open)]
+
     @rule(number=st.integers(0, 9))
     def they_part(self, number: int) -> None:
-        self.open[number % len(self.open)].sever()
+        self.one_that_is_open(number).sever()
         self.settle("they_part")
 
     @rule(seconds=st.floats(0, 5))
@@ -220,8 +222,17 @@ class Town(RuleBasedStateMachine):
     def somebody_wants_more(self, at: int) -> None:
         self.leave(at)
         node = self.nodes[at]
-        node.reopen(node.store.copy(), replace(node.policy, public=True))
+        node.reopen(node.store.copy(), replace(node.policy, public=True, blocked=frozenset()))
+        self.nobody_believes_too_much()
         self.settle("somebody_wants_more")
+
+    @rule(at=who, writer=writer, public=st.booleans())
+    def somebody_blocks_a_writer(self, at: int, writer: int, *, public: bool) -> None:
+        self.leave(at)
+        node, person = self.nodes[at], self.writers[writer][0].person.signing.public
+        policy = replace(node.policy, public=public, blocked=frozenset({person}))
+        node.reopen(node.store.copy(), policy)
+        self.settle("somebody_blocks_a_writer")
 
     # --- time ---
 

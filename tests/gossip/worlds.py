@@ -214,7 +214,7 @@ def authors(draw: st.DrawFn, number: int, *, may_fork: bool) -> Author:
         revoked=draw(st.none() | st.integers(0, 3)),
     )
     if may_fork and draw(st.integers(0, 9)) == 9:
-        author = replace(author, twice=True, revoked=None)
+        author = replace(author, twice=True)
     is_forked = may_fork and draw(st.booleans())
     return replace(author, fork=draw(forks(author))) if is_forked else author
 
