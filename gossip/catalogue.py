@@ -209,15 +209,17 @@ class Catalogue:
         return newest.hops if newest is not None else 0
 
     def person(self, device: bytes) -> bytes | None:
-        """Return whose device it is; None while its device block is not held.
+        """Return whose device it is; None while its device block is not held, or lacks its body.
 
         A certificate is checked only where the policy makes a difference for that person; one
         that nobody cares about stands for himself by the device's own key.
         """
         if device not in self._persons:
-            if device not in self._claimed:
+            body = self._claimed.get(device)
+            if self._began_twice(device):
+                body = None
+            elif body is None:
                 return None
-            body = None if self._began_twice(device) else self._claimed[device]
             self._persons[device] = self._person(device, body)
         return self._persons[device]
 

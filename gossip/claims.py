@@ -57,7 +57,7 @@ class Claims:
             self._waiting.setdefault(key, {})[meeting] = until
             return until
         self._forget(key, meeting)
-        if held is None or held.meeting != meeting:
+        if held is None or held.meeting != meeting or held.since == _NEVER:
             self._claims[key] = _Claim(meeting, now)
         return None
 

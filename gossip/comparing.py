@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from gossip.comparison import Comparison
 from gossip.control import ID_BYTES, Mode
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gossip.wanted import Range, Wanted
     from ledger.block import Block
 
+_AT_ONCE: Final = 16
+
 
 class Comparing:
     """Comparisons under way.
@@ -36,6 +38,7 @@ class Comparing:
         self._asking = asking
         self._then = then
         self._looks: list[tuple[Wanted, Mention]] = []
+        self._is_reading = False
 
     # --- searches ---
 
@@ -50,9 +53,9 @@ class Comparing:
         if comparison is None or comparison.is_fetched:
             return False
         if comparison.found is not None:
-            comparison.is_fetched = True
             seq = comparison.found
             self._asking.ask(wanted, Get(Mode.FROM, (seq - 1, seq, b""), seq), rank)
+            comparison.is_fetched = wanted.ask is not None  # else another meeting is at it
             return True
         question = comparison.question()
         if question is not None:
@@ -85,17 +88,19 @@ class Comparing:
         self._looks.append((wanted, wanted.mention))
 
     def send(self) -> None:
-        """Read the blocks at which those logs end there."""
-        if self._looks:
-            looks, self._looks = self._looks, []
+        """Read the blocks at which those logs end there, a few at a time: they may be long."""
+        if self._looks and not self._is_reading:
+            self._is_reading = True
+            looks, self._looks = self._looks[:_AT_ONCE], self._looks[_AT_ONCE:]
             spans = tuple(Span(wanted.key, m.seq, m.seq) for wanted, m in looks if wanted.key)
             self._talk.load(Spans(spans), lambda found: self._looked(looks, found))
 
     def _looked(self, looks: list[tuple[Wanted, Mention]], answer: Answer) -> None:
         salt = self._talk.salt
+        self._is_reading = False
         for (wanted, mention), rows in zip(looks, cast("list[list[Block]]", answer), strict=True):
             wanted.is_looking = False
-            if rows and wanted.key is not None and wanted.mention is mention:
-                shown = salt.check(standing_at(wanted.key, mention.seq, rows[0].id))
-                wanted.is_behind = shown == mention.check
+            if wanted.key is not None and wanted.mention is mention:
+                stands = [standing_at(wanted.key, mention.seq, block.id) for block in rows]
+                wanted.is_prefix = any(salt.check(one) == mention.check for one in stands)
         self._then([wanted for wanted, _ in looks])

@@ -182,7 +182,8 @@ class Describing:
             page = self._vectors.popleft()
             mentions: list[Mention] = []
             for key, in_full in page.keys:
-                self._mention(mentions, key, in_full=in_full)
+                if key not in self._fresh:  # else in a page that covers what arrived of it
+                    self._mention(mentions, key, in_full=in_full)
             if not self.mentioned.is_full:
                 self._page(Vector(page.scope, page.last, mentions))
             return True
@@ -228,7 +229,7 @@ class Describing:
             arrival = self._news.popleft()
             reached = arrival.lsn
             key = (arrival.author, arrival.log)
-            if self._talk.may_offer(catalogue.scope(key)):
+            if key not in self._fresh and self._talk.may_offer(catalogue.scope(key)):
                 began = arrival.what is What.BLOCKS and arrival.low == 1
                 self._mention_device(mentions, key, began=began)
                 self._mention(mentions, key, in_full=began)

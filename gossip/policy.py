@@ -175,7 +175,7 @@ class Policy:
 
     def is_open(self, key: LogKey, person: bytes | None) -> bool:
         """Say whether a log that is not wanted would be, were its author somebody who matters."""
-        if self.public or person is not None or key[0] in self.blocked:
+        if person is not None or key[0] in self.blocked:
             return False
         return bool(self.followed or self.near)
 

@@ -18,7 +18,7 @@ from gossip.reading import Reading
 from gossip.receiving import Receiving
 from gossip.talk import SilentError
 from gossip.told import Told
-from gossip.wanted import Compare, Get, Look, Settle, Wanted, next_step
+from gossip.wanted import Compare, Get, Look, Settle, Wanted, lacking, next_step
 from ledger.chain import Log
 
 if TYPE_CHECKING:
@@ -97,22 +97,27 @@ class Pulling:
             self._held_back.setdefault(key[0], {})[wanted.index] = wanted
         elif rank is None or is_too_much:
             self._decline(wanted, key)
-        else:
+        elif self._is_equal(wanted, key):
+            self._settle(wanted, clean=True)
+        elif not self._talk.may_know(key):
+            self._pursue_unseen(wanted, key)
+        elif not self._comparing.goes_on(wanted, rank):
             self._pursue(wanted, key, rank)
+
+    def _is_equal(self, wanted: Wanted, key: LogKey) -> bool:
+        """Say whether a log stands here as it does there."""
+        mine, salt = self._talk.setting.catalogue.standing(key), self._talk.salt
+        if mine is None or salt.check(mine) != wanted.mention.check:
+            return False
+        return salt.evidence(mine) == wanted.mention.evidence
 
     def _pursue(self, wanted: Wanted, key: LogKey, rank: int) -> None:
         """Do what is next for a log that is wanted."""
         setting, salt = self._talk.setting, self._talk.salt
         mine = setting.catalogue.standing(key)
-        check, said, missing = b"", (b"", b""), None
+        said, missing = (b"", b""), None
         if mine is not None:
-            check, said = salt.check(mine), (salt.evidence(mine), salt.branches(mine))
-            missing = mine.entry.missing
-        if (check, said[0]) == (wanted.mention.check, wanted.mention.evidence):
-            self._settle(wanted, clean=True)
-            return
-        if self._comparing.goes_on(wanted, rank):
-            return
+            said, missing = (salt.evidence(mine), salt.branches(mine)), mine.entry.missing
         log = setting.catalogue.logs.get(key) or Log(*key)
         match next_step(wanted, log, missing, said, setting.policy.limits):
             case Settle(clean):
@@ -123,6 +128,21 @@ class Pulling:
                 self._comparing.begin(wanted, ranges, rank)
             case Get() as get:
                 self._asking.ask(wanted, get, rank)
+
+    def _pursue_unseen(self, wanted: Wanted, key: LogKey) -> None:
+        """Fetch all that the peer has of a closed group's log, as one who holds nothing of it.
+
+        He is not known to be in the group, and is not to learn that this node is.
+        """
+        setting = self._talk.setting
+        wanted.refused += () if wanted.last is None else (wanted.last,)
+        match next_step(wanted, Log(*key), None, (b"", b""), setting.policy.limits):
+            case Get() as get:
+                self._asking.ask(wanted, get, REST_CLASS)
+            case step:
+                held = setting.catalogue.logs.get(key) or Log(*key)
+                is_clean = isinstance(step, Settle) and step.clean and not lacking(wanted, held)
+                self._settle(wanted, clean=is_clean)
 
     def _is_too_much(self, key: LogKey, rank: int) -> bool:
         """Whether a stranger writes more logs than anybody needs."""
@@ -224,6 +244,8 @@ class Pulling:
             talk.setting.claims.progress(talk.meeting, talk.now)
             wanted.brought = True
             self._asking.progress(wanted)
+            if wanted.key is not None and not talk.may_know(wanted.key):  # held before, maybe
+                self._after.setdefault(self.inbox.last, []).append(wanted)
         if self.inbox.is_half_full:
             self.inbox.flush()
 
@@ -237,8 +259,10 @@ class Pulling:
             if wanted.ask.ends_unsaid:
                 self._resume(wanted)
         for wanted in self._after.pop(self.inbox.stored, ()):
-            if wanted.ask is not None and wanted.ask.is_answered:  # else another is under way
+            if wanted.ask is not None and wanted.ask.is_answered:
                 self._resume(wanted)
+            else:  # another is under way, or its last block has come
+                self._consider(wanted)
         self.reconsider([*absorbed.logs, *((device, 0) for device in absorbed.revoked)])
         self.pump()
 

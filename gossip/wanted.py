@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from gossip.control import Mode
 from ledger.chain import MAX_DETACHED
+from ledger.run import SIGNED_EVERY
 
 if TYPE_CHECKING:
     from gossip.comparison import Comparison
@@ -73,7 +74,7 @@ class Wanted:
         ended: Why the peer ended a request for blocks early, if not because that is all.
         is_put_off: Whether evidence is to come another time.
         is_looking: Whether the block is being read at which the peer ends.
-        is_behind: Whether the peer holds what is held here, up to there; None while nobody looked.
+        is_prefix: Whether what is held here begins with just that; None while nobody looked.
     """
 
     index: int
@@ -96,7 +97,7 @@ class Wanted:
     ended: Reason | None = None
     is_put_off: bool = False
     is_looking: bool = False
-    is_behind: bool | None = None
+    is_prefix: bool | None = None
 
     def begin(self, ask: Ask) -> None:
         """Note a request."""
@@ -113,7 +114,7 @@ class Wanted:
         """Take a newer mention; what is under way goes on."""
         self.mention = mention
         self.entry = self.comparison = self.last = self.ended = None
-        self.is_behind = None
+        self.is_prefix = None
         self.tried, self.refused = 0, ()
         self.asks = self.bodiless = 0
         self.differs = False
@@ -178,10 +179,10 @@ def next_step(  # noqa: PLR0911  one line for each thing that may be lacking
     if missing is not None and not wanted.has_all_bodies and wanted.ended is None:
         return Get(Mode.BODIES)
     shared = common_ranges(log, theirs)
-    if not shared or wanted.comparison is not None or wanted.is_behind:
+    if not shared or wanted.comparison is not None or wanted.is_prefix:
         return _after(wanted, log)
     ends_before = mention.plain and mention.seq < log.head and not wanted.differs
-    return Look() if ends_before and wanted.is_behind is None else Compare(shared)
+    return Look() if ends_before and wanted.is_prefix is None else Compare(shared)
 
 
 def _after(wanted: Wanted, log: Log) -> Settle:
@@ -239,10 +240,11 @@ def _fetch(wanted: Wanted, log: Log, gaps: list[Range], limits: Limits) -> Step:
     low, high = gaps[0]
     if lacking > limits.newest_above and wanted.mention.plain and log.number and gaps[-1][1] == seq:
         low, high = gaps[-1]
+        is_long = high - low >= limits.newest + SIGNED_EVERY - 1
         room = len(log.detached) < MAX_DETACHED and not wanted.has_tried(Mode.NEWEST)
-        if high - low >= limits.newest and room:
+        if is_long and room:
             return Get(Mode.NEWEST, (limits.newest,), seq)
-        if len(gaps) == 1 or high - low >= limits.newest:
+        if len(gaps) == 1 or is_long:
             low, high = gaps[0]
     if (low, high) == wanted.last:
         is_forked = log.fork is not None and wanted.entry is not None

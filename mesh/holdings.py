@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
@@ -42,6 +43,7 @@ class Holdings:
         self.claims = Claims(policy.limits.patience)
         self._store = store
         self._alone = asyncio.Lock()
+        self._unlearned: deque[Absorbed] = deque()
         self._listeners: set[Callable[[Mapping[LogKey, bool]], None]] = set()
 
     @classmethod
@@ -66,25 +68,42 @@ class Holdings:
         return lambda: self._listeners.discard(heard)
 
     async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
-        """Take a batch into the store, and notice what it changed, even if nobody waits for it."""
+        """Take a batch into the store, and notice what it changed, even if nobody waits for it.
+
+        Raises:
+            StoreError: The batch was not stored; or it was, and could not be read about: then that
+                comes first next time.
+        """
         return await asyncio.shield(self.take(batch, seen=seen, durable=durable))
 
     async def take(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
         """As ``absorb``, but may be cancelled between the two."""
         async with self._alone:
+            await self._learn_all()
             absorbed = await self._store.absorb(batch, seen=seen, durable=durable)
             await self.learn(absorbed)
         return absorbed
 
     async def learn(self, absorbed: Absorbed) -> None:
-        """Notice what a batch changed; called in the order in which batches were absorbed."""
-        if not absorbed.arrivals and not absorbed.logs:
-            return
-        devices = await self._new_devices(absorbed)
-        about = await self._about(absorbed.logs, set(absorbed.revoked), devices)
-        changed = self.catalogue.learn(replace(about, arrivals=absorbed.arrivals, run=absorbed.run))
-        for heard in list(self._listeners):
-            heard(changed)
+        """Notice what a batch changed; called in the order in which batches were absorbed.
+
+        Raises:
+            StoreError: It could not be read about; that comes first next time.
+        """
+        if absorbed.arrivals or absorbed.logs:
+            self._unlearned.append(absorbed)
+        await self._learn_all()
+
+    async def _learn_all(self) -> None:
+        while self._unlearned:
+            absorbed = self._unlearned[0]
+            devices = await self._new_devices(absorbed)
+            about = await self._about(absorbed.logs, set(absorbed.revoked), devices)
+            self._unlearned.popleft()
+            changes = replace(about, arrivals=absorbed.arrivals, run=absorbed.run)
+            changed = self.catalogue.learn(changes)
+            for heard in list(self._listeners):
+                heard(changed)
 
     async def _new_devices(self, absorbed: Absorbed) -> list[Block]:
         """Return the device blocks of devices of which none was known."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
@@ -75,6 +75,9 @@ class Meeting:
         peer: Whom the link authenticated, if anybody.
         seen: As ``gossip.notes.recall`` returns it.
         shared: As ``gossip.notes.recall_groups`` does.
+
+    Raises:
+        ValueError: The link takes no frames as long as every node has to.
     """
 
     def __init__(  # noqa: PLR0913  what a meeting needs of its surroundings
@@ -92,6 +95,8 @@ class Meeting:
         shared: frozenset[bytes] = frozenset(),
     ) -> None:
         catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
+        frame = min(policy.limits.frame, link.info.max_frame)
+        policy = replace(policy, limits=replace(policy.limits, frame=frame))
         self.session = Session(
             Setting(
                 catalogue,

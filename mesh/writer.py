@@ -217,10 +217,12 @@ class Writer:
             await self._store.set_note(ROLLED_BACK, b"\x01")
             raise StoreError("the store holds other blocks of this device; run `passalong check`")
         self._heads = heads
-        await self._tell(outcome)
-        for block, future in written:
-            if not future.done():
-                future.set_result(block)
+        try:
+            await self._tell(outcome)
+        finally:  # it is written, whatever becomes of that
+            for block, future in written:
+                if not future.done():
+                    future.set_result(block)
 
 
 def _fail(group: Iterable[_Waiting], exc: BaseException) -> None:

@@ -12,7 +12,7 @@ from ledger.store.base import Entry
 from ledger.views.people import Census
 from ledger.views.timeline import Timeline
 from tests.gossip.meetings import Node, now_run
-from tests.gossip.test_invariants import Watched, hold_meeting, lacks, passable
+from tests.gossip.test_invariants import ALL, Watched, hold_meeting, lacks, passable
 from tests.gossip.worlds import World, build, part, worlds
 from tests.strategies import Device, material
 
@@ -69,11 +69,17 @@ async def read_all(node: Node) -> list[Entry]:
     return [entry for entry in held if entry.block.id in shared]
 
 
-def derived(node: Node) -> object:
-    """Return what a node makes of what it holds: who is who, what weighs, and the timeline."""
+def derived(node: Node, *, from_forks_on: bool) -> object:
+    """Return what a node makes of what it holds: who is who, what weighs, and the timeline.
+
+    What is kept from a fork on, and weighs nothing, depends on order: a block that is held without
+    the one before it goes when the verdict comes.
+    """
     entries = now_run(read_all(node))
     logs = now_run(node.store.logs())
     forks = {(log.author, log.number): log.fork for log in logs if log.fork is not None}
+    if not from_forks_on:
+        entries = [e for e in entries if e.block.header[2] < forks.get(e.block.header[:2], ALL)]
     census = Census(forks, now_run(node.store.revocations()))
     census.add(entries)
     people = census.people()
@@ -85,11 +91,7 @@ def derived(node: Node) -> object:
 
 
 def unforked(node: Node) -> object:
-    """Return how all logs stand but forked ones.
-
-    What is kept from a fork on, and weighs nothing, depends on order: a block that is held without
-    the one before it goes when the verdict comes.
-    """
+    """Return how all logs stand but forked ones."""
     logs = node.holdings.catalogue.logs
     return {key: stands for key, stands in node.frontier().items() if logs[key].fork is None}
 
@@ -118,10 +120,13 @@ def test_in_whatever_order_nodes_meet_they_come_to_the_same(
         hold_meeting(others[right], others[left], contacts=contacts, binding=binding)
     event("rounds", max(meet_until_quiet(nodes), meet_until_quiet(others)))
 
-    first = derived(nodes[0]), unforked(nodes[0])
-    assert all((derived(node), unforked(node)) == first for node in (*nodes, *others))
+    first = derived(nodes[0], from_forks_on=False), unforked(nodes[0])
+    for node in (*nodes, *others):
+        assert (derived(node, from_forks_on=False), unforked(node)) == first
     for met in (nodes, others):
         assert all(node.frontier() == met[0].frontier() for node in met)
+        made = derived(met[0], from_forks_on=True)
+        assert all(derived(node, from_forks_on=True) == made for node in met)
         for key in met[0].ids():
             assert len({frozenset(passable(node, key)) for node in met}) == 1
     for node in (*nodes, *others):

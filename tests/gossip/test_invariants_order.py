@@ -49,7 +49,8 @@ def test_who_waits_while_better_is_sent_gets_a_twentieth(
         before = sent[far.public] if key == near.public else before
     chunk = 64 * max(len(b.raw) + 64 + len(b.body or b"") for b in copies(far)[0].logs[1])
     event("chunks", sent[near.public] // chunk)
-    assert before <= sent[near.public] / 20 + chunk
+    # the other one's turn comes, too, between the newest blocks and the request for the older ones
+    assert before <= sent[near.public] / 20 + 2 * chunk
 
 
 @part(8)

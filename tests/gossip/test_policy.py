@@ -154,7 +154,7 @@ def test_whom_one_follows_matters_even_where_everything_is_wanted() -> None:
 @pytest.mark.parametrize(
     ("policy", "person", "is_open"),
     [
-        (POLICY, None, False),
+        (POLICY, None, True),
         (replace(POLICY, public=False), None, True),
         (replace(POLICY, public=False), PERSONS[4], False),
         (replace(POLICY, public=False, followed=frozenset(), near=frozenset()), None, False),

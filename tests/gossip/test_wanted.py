@@ -90,7 +90,7 @@ def rows(draw: st.DrawFn) -> EntryRow:
     missing=st.none() | st.integers(1, 60),
     ends=st.lists(st.sampled_from([None, *Reason]), max_size=12),
     finds=st.none() | st.integers(1, 60),
-    is_behind=st.booleans(),
+    is_prefix=st.booleans(),
 )
 def test_where_nothing_comes_nothing_is_asked_twice_and_it_ends(
     *,
@@ -102,7 +102,7 @@ def test_where_nothing_comes_nothing_is_asked_twice_and_it_ends(
     missing: int | None,
     ends: list[Reason | None],
     finds: int | None,
-    is_behind: bool,
+    is_prefix: bool,
 ) -> None:
     # given a log that a peer mentioned, and a peer that answers only with words
     wanted, log = told(seq, plain=plain, evidence=evidence), log_of(*held)
@@ -114,8 +114,8 @@ def test_where_nothing_comes_nothing_is_asked_twice_and_it_ends(
             wanted.comparison = Comparison(list(now.ranges), found=finds, is_fetched=True)
             continue
         if isinstance(now, Look):
-            assert wanted.is_behind is None
-            wanted.is_behind = is_behind
+            assert wanted.is_prefix is None
+            wanted.is_prefix = is_prefix
             continue
         assert isinstance(now, Get)
         asked.append((now.mode, now.args))
@@ -255,9 +255,9 @@ def test_equal_numbers_with_another_check_are_compared() -> None:
 def test_one_who_ends_before_is_looked_at_and_compared_unless_he_is_merely_behind() -> None:
     wanted = told(6)
     assert step(wanted, log_of((1, 7))) == Look()
-    wanted.is_behind = True
+    wanted.is_prefix = True
     assert step(wanted, log_of((1, 7))) == Settle()
-    wanted.is_behind = False
+    wanted.is_prefix = False
     assert step(wanted, log_of((1, 7))) == Compare(((1, 6),))
     wanted.renew(wanted.mention)
     assert step(wanted, log_of((1, 7))) == Look()
