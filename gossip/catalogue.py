@@ -166,15 +166,6 @@ class Catalogue:
             self._scopes[scope] = self._digest()
         return self._scopes[scope]
 
-    def adopt(self, policy: Policy) -> None:
-        """Go on under another policy."""
-        self._policy = policy
-        self._persons.clear()
-        self._scopes = {PUBLIC: self._digest()}
-        self._recent = None
-        for key in self.logs.keys() | {(device, 0) for device in self._statements}:
-            self._put(key)
-
     def standing(self, key: LogKey) -> Standing | None:
         """Return how a log stands, None if nothing is held of it or known about it."""
         if key in self.logs or (key[1] == 0 and key[0] in self._statements):

@@ -143,21 +143,6 @@ def test_a_catalogue_that_learned_is_as_one_that_is_opened_anew(
     assert all_of(node.holdings.catalogue) == all_of(anew)
 
 
-@given(before=policies(), after=policies(), given_=st.lists(batches(), max_size=4))
-def test_a_catalogue_that_adopts_a_policy_is_as_one_that_is_opened_under_it(
-    before: Policy, after: Policy, given_: list[Batch]
-) -> None:
-    # of which bodies are wanted is read when logs change; the rest is decided at once
-    after = replace(after, headers_only=before.headers_only)
-    node = node_with(before)
-    for batch in given_:
-        node.absorb(batch)
-    all_of(node.holdings.catalogue)
-    node.holdings.catalogue.adopt(after)
-    anew = now_run(Holdings.open(node.store, after)).catalogue
-    assert all_of(node.holdings.catalogue) == all_of(anew)
-
-
 # --- what it answers ----------------------------------------------------------------------------
 
 
