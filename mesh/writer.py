@@ -183,9 +183,11 @@ class Writer:
             await self.heard(outcome)
 
     async def close(self) -> None:
-        """Finish what is being written."""
+        """Finish what is being written, and what is being taken in though nobody waits for it."""
         if self._committing is not None:
             await self._committing
+        async with self._alone:
+            pass
 
     async def _commit_all(self) -> None:
         while self._waiting:

@@ -139,12 +139,13 @@ def bulk(frames: list[bytes]) -> int:
     worlds(may_fork=False),
     st.none() | st.integers(0, 100_000),
     st.none() | st.integers(0, 100_000),
+    st.sampled_from([1, 3, 256]),
 )
 def test_no_byte_more_is_sent_than_both_budgets_allow(
-    world: World, receive: int | None, send: int | None
+    world: World, receive: int | None, send: int | None, page: int
 ) -> None:
-    left = people(world, Limits(receive=receive))[0]
-    right = people(world, Limits(send=send, frame=24_000))[1]
+    left = people(world, Limits(receive=receive, page=page))[0]
+    right = people(world, Limits(send=send, frame=24_000, page=page))[1]
     left.known[right.device.public] = right
     budget = min(receive if receive is not None else 1 << 40, send if send is not None else 1 << 40)
 

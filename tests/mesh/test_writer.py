@@ -329,3 +329,24 @@ async def test_a_draft_that_makes_no_block_harms_nobody(store: GatedStore, write
         await wrong
     assert (await other).header.seq == 1
     await assert_whole(store, 1)
+
+
+async def test_what_is_taken_in_is_finished_before_the_writer_is_closed(
+    store: GatedStore, writer: Writer
+) -> None:
+    store.gate.clear()
+    blocks = Device(1, 1).write_many(3)
+    taking = asyncio.create_task(
+        writer.absorb(Batch(runs=[run_of(blocks)]), seen=WHEN, durable=True)
+    )
+    await settle()
+    taking.cancel()
+    closing = asyncio.create_task(writer.close())
+    await settle()
+    assert not closing.done()
+
+    store.gate.set()
+    await closing
+
+    taken = await store.read((blocks[0].header.author, SOCIAL), 1, 3, limit=3)
+    assert [block.id for block in taken] == [block.id for block in blocks]
