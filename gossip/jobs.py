@@ -29,6 +29,7 @@ class Job:
         ident: Beginning of the id that the peer holds at ``next`` - 1, until that was compared.
         ranges: Bodies still to be sent.
         is_broke: Whether the budget had no room for it.
+        place: Where it waits.
     """
 
     request: Request
@@ -38,12 +39,11 @@ class Job:
     ident: bytes = b""
     ranges: list[tuple[int, int]] = field(default_factory=list)
     is_broke: bool = False
+    place: Place = field(init=False)
 
-    @property
-    def place(self) -> Place:
-        """Where it waits."""
+    def __post_init__(self) -> None:
         is_older = self.request.mode is not Mode.NEWEST and self.key[1] != 0
-        return Place(self.request.rank, is_older, self.key[0])
+        self.place = Place(self.request.rank, is_older, self.key[0])
 
     def due(self, log: Log | None, turn: int) -> int:
         """Return about how many blocks the next turn of so many brings, at least 1."""
