@@ -229,7 +229,7 @@ class Describing:
             arrival = self._news.popleft()
             reached = arrival.lsn
             key = (arrival.author, arrival.log)
-            if key not in self._fresh and self._talk.may_offer(catalogue.scope(key)):
+            if self._talk.may_offer(catalogue.scope(key)):
                 began = arrival.what is What.BLOCKS and arrival.low == 1
                 self._mention_device(mentions, key, began=began)
                 self._mention(mentions, key, in_full=began)

@@ -176,6 +176,8 @@ class Pulling:
         ask, key = wanted.ask, wanted.key
         if ask is None or key is None or not ask.ends_unsaid:
             return False
+        if not (wanted.brought or self._talk.may_know(key)):
+            return False
         log = self._talk.setting.catalogue.logs.get(key)
         if log is None:
             return False
