@@ -182,12 +182,16 @@ class Describing:
             page = self._vectors.popleft()
             mentions: list[Mention] = []
             for key, in_full in page.keys:
-                if key not in self._fresh:  # else in a page that covers what arrived of it
+                if not self._is_announced(key):
                     self._mention(mentions, key, in_full=in_full)
             if not self.mentioned.is_full:
                 self._page(Vector(page.scope, page.last, mentions))
             return True
         return False
+
+    def _is_announced(self, key: LogKey) -> bool:
+        """Whether a log is yet to be told in a page that covers what arrived of it last."""
+        return key in self._fresh and self._talk.setting.catalogue.newest(key) > self._covered
 
     def _page(self, message: New | Vector | Announce) -> None:
         if self._pages == self._acked:
