@@ -230,7 +230,7 @@ class Pulling:
             if row.reason is Reason.DIFFERS:
                 wanted.differs = True
             elif row.mode is Mode.EVIDENCE:
-                wanted.is_put_off = row.reason is not Reason.ALL
+                wanted.is_put_off |= row.reason is not Reason.ALL
             elif row.reason is not Reason.ALL:
                 wanted.ended = row.reason
             if self.inbox.is_empty:

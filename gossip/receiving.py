@@ -101,10 +101,12 @@ class Receiving:
         setting = self._talk.setting
         revocation = decode_revocation(raw, signature, setting.verify)
         wanted = self._asked((revocation.device, 0), _EVIDENCE)
-        if wanted is not None and setting.catalogue.may_revoke(
-            revocation.person, revocation.device
-        ):
+        if wanted is None:
+            return None
+        if setting.catalogue.may_revoke(revocation.person, revocation.device):
             self._inbox.add(revocation=revocation)
+        else:  # it may, once it is known that the device began twice
+            wanted.is_put_off = True
         return wanted
 
     def _proof(self, raw: bytes) -> Wanted | None:

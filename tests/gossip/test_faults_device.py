@@ -6,8 +6,11 @@ from dataclasses import replace
 from gossip.control import Greeting, Mode, New
 from gossip.policy import Limits
 from ledger.block import Block
+from ledger.statement import Revocation
+from ledger.store.base import Batch
 from tests.gossip.liars import Liar, claim
 from tests.gossip.meetings import Node, meet, now_run
+from tests.gossip.test_invariants import Watched
 from tests.strategies import SOCIAL, Device, material
 
 HIS_RUN = material("his run", 8)
@@ -80,3 +83,22 @@ def test_one_log_too_many_of_somebody_who_turns_out_to_be_followed_comes() -> No
     meet_often(left, right)
 
     assert {*logs} <= left.holdings.catalogue.numbers(author.public)
+
+
+def test_a_statement_that_counts_once_a_device_began_twice_comes_with_the_proof_or_after_it() -> (
+    None
+):
+    # given one who holds a device's other beginning, by which the statement could never count
+    one, other, known = Device(10, 10), Device(10, 11), dict[bytes, Node]()
+    left, right = Watched(1, known=known), Watched(2, known=known)
+    left.hold(one.logs[0])
+    left.hold(other.logs[0])
+    left.absorb(Batch(revocations=[Revocation.sign(one.person, one.public, [])]))
+    right.hold(other.logs[0])
+
+    meet_often(left, right)
+
+    assert right.frontier() == left.frontier()
+    assert [said.person for said in right.holdings.catalogue.statements(one.public)] == [
+        one.person.signing.public
+    ]
