@@ -4,7 +4,7 @@ A meeting, from the outside in:
 
     session      one meeting as a state machine; effects says what it asks its owner for
     describing   what this side tells: mentioning (logs, by index), scopes (by digests)
-    pulling      what it asks for: reading (the peer's pages), told (its logs), wanted (one of
+    pulling      what it asks for: reading and pages (the peer's), told (its logs), wanted (one of
                  them), asking (requests), comparing and comparison (where two copies differ),
                  receiving and inbox (what comes)
     serving      what it sends: jobs and fair (whose turn), chunks (which blocks), shipping and

@@ -168,12 +168,12 @@ class Describing:
             self.told = seen._replace(ranges=ranges)
 
     def pump(self) -> None:
-        """Send what may be sent now."""
+        """Send what may be sent now: news first, in pages that cover what arrived."""
+        while self._fresh and self._may_announce:
+            self._announce()
         while not self.mentioned.is_full and self._pages - self._acked < MAX_PAGES:
             if not self._send_page():
                 break
-        while self._fresh and self._may_announce:
-            self._announce()
 
     def _send_page(self) -> bool:
         if self._gaps:
@@ -182,16 +182,11 @@ class Describing:
             page = self._vectors.popleft()
             mentions: list[Mention] = []
             for key, in_full in page.keys:
-                if not self._is_announced(key):
-                    self._mention(mentions, key, in_full=in_full)
+                self._mention(mentions, key, in_full=in_full)
             if not self.mentioned.is_full:
                 self._page(Vector(page.scope, page.last, mentions))
             return True
         return False
-
-    def _is_announced(self, key: LogKey) -> bool:
-        """Whether a log is yet to be told in a page that covers what arrived of it last."""
-        return key in self._fresh and self._talk.setting.catalogue.newest(key) > self._covered
 
     def _page(self, message: New | Vector | Announce) -> None:
         if self._pages == self._acked:

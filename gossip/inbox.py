@@ -27,7 +27,7 @@ class Inbox:
 
     Args:
         talk: The session's surroundings.
-        then: Called with the outcome of each batch, before ``stored`` moves on.
+        then: Called with the outcome of each batch, once ``stored`` counts it.
 
     Attributes:
         batch: Number of the batch that gathers now.

@@ -18,7 +18,7 @@ from gossip.reading import Reading
 from gossip.receiving import Receiving
 from gossip.talk import SilentError
 from gossip.told import Told
-from gossip.wanted import Compare, Get, Look, Settle, Wanted, lacking, next_step
+from gossip.wanted import FETCHED, Compare, Get, Look, Settle, Wanted, next_step
 from ledger.chain import Log
 
 if TYPE_CHECKING:
@@ -99,8 +99,6 @@ class Pulling:
             self._decline(wanted, key)
         elif self._is_equal(wanted, key):
             self._settle(wanted, clean=True)
-        elif not self._talk.may_know(key):
-            self._pursue_unseen(wanted, key)
         elif not self._comparing.goes_on(wanted, rank):
             self._pursue(wanted, key, rank)
 
@@ -129,21 +127,6 @@ class Pulling:
             case Get() as get:
                 self._asking.ask(wanted, get, rank)
 
-    def _pursue_unseen(self, wanted: Wanted, key: LogKey) -> None:
-        """Fetch all that the peer has of a closed group's log, as one who holds nothing of it.
-
-        He is not known to be in the group, and is not to learn that this node is.
-        """
-        setting = self._talk.setting
-        wanted.refused += () if wanted.last is None else (wanted.last,)
-        match next_step(wanted, Log(*key), None, (b"", b""), setting.policy.limits):
-            case Get() as get:
-                self._asking.ask(wanted, get, REST_CLASS)
-            case step:
-                held = setting.catalogue.logs.get(key) or Log(*key)
-                is_clean = isinstance(step, Settle) and step.clean and not lacking(wanted, held)
-                self._settle(wanted, clean=is_clean)
-
     def _is_too_much(self, key: LogKey, rank: int) -> bool:
         """Whether a stranger writes more logs than anybody needs."""
         catalogue, limits = self._talk.setting.catalogue, self._talk.setting.policy.limits
@@ -159,10 +142,12 @@ class Pulling:
         """Leave a log, unless it may turn out to be of somebody who matters."""
         policy, catalogue = self._talk.setting.policy, self._talk.setting.catalogue
         is_open = policy.is_open(key, catalogue.person(key[0]))
-        if is_open and key[1] == 0 and not wanted.has_tried(Mode.FROM):
+        if is_open and key[1] == 0 and not any(map(wanted.has_tried, FETCHED)):
             self._asking.ask(wanted, Get(Mode.FROM, (0, 1, b""), 1), REST_CLASS)
-        else:
-            self._settle(wanted, clean=not is_open)
+            return
+        if is_open and key[1]:  # log 0 may yet be mentioned
+            self._held_back.setdefault(key[0], {})[wanted.index] = wanted
+        self._settle(wanted, clean=not is_open)
 
     def _awaits_device(self, key: LogKey) -> bool:
         """Whether it may still turn out whose device it is, and that he matters."""
@@ -175,8 +160,6 @@ class Pulling:
         """Close a request that ends unsaid: its last block is held, or can never be."""
         ask, key = wanted.ask, wanted.key
         if ask is None or key is None or not ask.ends_unsaid:
-            return False
-        if not (wanted.brought or self._talk.may_know(key)):
             return False
         log = self._talk.setting.catalogue.logs.get(key)
         if log is None:
@@ -196,7 +179,14 @@ class Pulling:
             claims.drop(key, self._talk.meeting, failed=not wanted.brought)
             wanted.brought = False
             if key[1] == 0:
-                self.consider_all(self._held_back.pop(key[0], {}).values())
+                self._take_up(key[0])
+
+    def _take_up(self, device: bytes) -> None:
+        """Look again at the logs that waited for the log 0 of their device."""
+        waiting = self._held_back.pop(device, {}).values()
+        for wanted in waiting:
+            wanted.is_settled &= self._talk.setting.catalogue.person(device) is None
+        self.consider_all(waiting)
 
     # --- answers ---
 
@@ -246,8 +236,6 @@ class Pulling:
             talk.setting.claims.progress(talk.meeting, talk.now)
             wanted.brought = True
             self._asking.progress(wanted)
-            if wanted.key is not None and not talk.may_know(wanted.key):  # held before, maybe
-                self._after.setdefault(self.inbox.last, []).append(wanted)
         if self.inbox.is_half_full:
             self.inbox.flush()
 
@@ -261,10 +249,8 @@ class Pulling:
             if wanted.ask.ends_unsaid:
                 self._resume(wanted)
         for wanted in self._after.pop(self.inbox.stored, ()):
-            if wanted.ask is not None and wanted.ask.is_answered:
+            if wanted.ask is not None and wanted.ask.is_answered:  # else another is under way
                 self._resume(wanted)
-            else:  # another is under way, or its last block has come
-                self._consider(wanted)
         self.reconsider([*absorbed.logs, *((device, 0) for device in absorbed.revoked)])
         self.pump()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gossip.effects import Answer, Query
     from gossip.policy import Peer, Policy
     from ledger.run import Verify
-    from ledger.store.base import Absorbed, Batch, LogKey
+    from ledger.store.base import Absorbed, Batch
 
 Loaded: TypeAlias = "Callable[[Answer], None]"
 Kept: TypeAlias = "Callable[[Absorbed], None]"
@@ -160,11 +160,6 @@ class Talk:
         """Return what was asked for since the last call."""
         effects, self._effects = self._effects, []
         return effects
-
-    def may_know(self, key: LogKey) -> bool:
-        """Say whether the peer may see how a log stands: all but those of groups he is not in."""
-        group = self.setting.policy.groups.get(key[1])
-        return group is None or self.may_offer(group)
 
     def may_offer(self, scope: bytes | None) -> bool:
         """Say whether the peer may be told what is in ``scope``."""

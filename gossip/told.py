@@ -75,7 +75,7 @@ class Told:
         if table is None:
             setting = self._talk.setting
             table = dict[bytes, "LogKey | None"]()
-            known = set(filter(self._talk.may_know, setting.catalogue.in_bucket(bucket)))
+            known = set(setting.catalogue.in_bucket(bucket))
             known |= {key for key in setting.policy.named if place_of(key)[0] == bucket}
             for key in known:
                 name = self._talk.salt.short(key, bucket)

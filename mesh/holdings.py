@@ -43,6 +43,7 @@ class Holdings:
         self.claims = Claims(policy.limits.patience)
         self._store = store
         self._alone = asyncio.Lock()
+        self._learning = asyncio.Lock()
         self._unlearned: deque[Absorbed] = deque()
         self._listeners: set[Callable[[Mapping[LogKey, bool]], None]] = set()
 
@@ -95,15 +96,18 @@ class Holdings:
         await self._learn_all()
 
     async def _learn_all(self) -> None:
-        while self._unlearned:
-            absorbed = self._unlearned[0]
-            devices = await self._new_devices(absorbed)
-            about = await self._about(absorbed.logs, set(absorbed.revoked), devices)
-            self._unlearned.popleft()
-            changes = replace(about, arrivals=absorbed.arrivals, run=absorbed.run)
-            changed = self.catalogue.learn(changes)
-            for heard in list(self._listeners):
-                heard(changed)
+        async with self._learning:
+            while self._unlearned:
+                await self._learn_next(self._unlearned[0])
+
+    async def _learn_next(self, absorbed: Absorbed) -> None:
+        devices = await self._new_devices(absorbed)
+        about = await self._about(absorbed.logs, set(absorbed.revoked), devices)
+        self._unlearned.popleft()
+        changes = replace(about, arrivals=absorbed.arrivals, run=absorbed.run)
+        changed = self.catalogue.learn(changes)
+        for heard in list(self._listeners):
+            heard(changed)
 
     async def _new_devices(self, absorbed: Absorbed) -> list[Block]:
         """Return the device blocks of devices of which none was known."""

@@ -266,20 +266,25 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
 
     Raises:
         StoreError: The store failed; what was stored before stays.
+        ValueError: The link takes no frames as long as every node has to; it is closed.
     """
     note = None if peer is None else await store.note(seen_note(peer.device))
     seen = recall(note, holdings.policy.wants)
     groups = None if peer is None else await store.note(groups_note(peer.device))
-    meeting = Meeting(
-        link,
-        holdings,
-        keeper,
-        clock=clock,
-        binding=binding,
-        is_initiator=is_initiator,
-        secret=secret,
-        peer=peer,
-        seen=seen,
-        shared=recall_groups(groups),
-    )
+    try:
+        meeting = Meeting(
+            link,
+            holdings,
+            keeper,
+            clock=clock,
+            binding=binding,
+            is_initiator=is_initiator,
+            secret=secret,
+            peer=peer,
+            seen=seen,
+            shared=recall_groups(groups),
+        )
+    except ValueError:
+        await link.close()
+        raise
     return await meeting.hold()

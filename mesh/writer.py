@@ -147,6 +147,7 @@ class Writer:
         self._alone = asyncio.Lock()
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
+        self._taking: set[asyncio.Task[Absorbed]] = set()
 
     async def write(self, draft: Draft) -> Block:
         """Write one block; returns once it would survive a power cut.
@@ -170,7 +171,10 @@ class Writer:
         It may show that this store is an old copy; what is written after it must know that, or
         it would be a fork.
         """
-        return await asyncio.shield(self._absorb(batch, seen=seen, durable=durable))
+        taking = asyncio.create_task(self._absorb(batch, seen=seen, durable=durable))
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
+        return await asyncio.shield(taking)
 
     async def _absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
         async with self._alone:
@@ -184,10 +188,9 @@ class Writer:
 
     async def close(self) -> None:
         """Finish what is being written, and what is being taken in though nobody waits for it."""
+        await asyncio.gather(*self._taking, return_exceptions=True)
         if self._committing is not None:
             await self._committing
-        async with self._alone:
-            pass
 
     async def _commit_all(self) -> None:
         while self._waiting:

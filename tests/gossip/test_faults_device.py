@@ -9,7 +9,7 @@ from ledger.block import Block
 from ledger.statement import Revocation
 from ledger.store.base import Batch
 from tests.gossip.liars import Liar, claim
-from tests.gossip.meetings import Node, meet, now_run
+from tests.gossip.meetings import Meeting, Node, meet, now_run
 from tests.gossip.test_invariants import Watched
 from tests.strategies import SOCIAL, Device, material
 
@@ -102,3 +102,21 @@ def test_a_statement_that_counts_once_a_device_began_twice_comes_with_the_proof_
     assert [said.person for said in right.holdings.catalogue.statements(one.public)] == [
         one.person.signing.public
     ]
+
+
+def test_a_log_that_is_announced_before_its_device_is_told_is_taken_up_again() -> None:
+    # given one who follows somebody and wants nothing else, and news before he has said HELLO
+    devices = [Device(number, number) for number in range(20, 33)]
+    author = devices[-1]
+    author.write_many(3)
+    followed = frozenset(device.person.signing.public for device in devices)
+    left, right = Node(1, limits=Limits(page=1)), Node(2, public=False, followed=followed)
+    for device in devices:
+        left.hold_device(device)
+    meeting = Meeting(left, right)
+    meeting.start()
+    left.hold([author.write("new")])
+
+    meeting.settle()
+
+    assert len(right.ids()[author.public, SOCIAL]) == 4

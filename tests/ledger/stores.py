@@ -83,9 +83,7 @@ async def observed(store: Store, batch: Batch, *, seen: int = 0) -> Absorbed:
     outcome = await store.absorb(batch, seen=seen, durable=False)
     after = await _held(store)
     assert list(outcome.logs) == sorted(outcome.logs)
-    assert outcome.logs == {
-        key: log for key, (log, kept) in after.items() if before.get(key) != (log, kept)
-    }
+    assert outcome.logs == {key: held[0] for key, held in after.items() if before.get(key) != held}
     lsn = newest[0].lsn if newest else 0
     arrived = [a for a in await store.arrivals(limit=1 << 30) if a.lsn > lsn]
     assert outcome.arrivals == arrived[::-1]
@@ -97,13 +95,12 @@ async def observed(store: Store, batch: Batch, *, seen: int = 0) -> Absorbed:
     return outcome
 
 
-async def _held(store: Store) -> dict[LogKey, tuple[Log, list[Block]]]:
-    """Return each log and what is kept of its branches."""
-    return {
-        key: (log, [] if log.fork is None else await store.branches(key))
-        for log in await store.logs()
-        for key in [log_key(log)]
-    }
+async def _held(store: Store) -> dict[LogKey, tuple[Log, list[Block], list[ForkProof]]]:
+    """Return each log, what is kept of its branches, and its proof."""
+    held = {log_key(log): log for log in await store.logs()}
+    forked = [key for key, log in held.items() if log.fork is not None]
+    kept = {key: (await store.branches(key), await store.proofs([key])) for key in forked}
+    return {key: (log, *kept.get(key, ([], []))) for key, log in held.items()}
 
 
 def is_news(outcome: Absorbed) -> bool:

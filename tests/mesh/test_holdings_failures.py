@@ -1,5 +1,6 @@
 """When the store took a batch and then cannot be read, what it took is noticed the next time."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 
 import pytest
@@ -168,3 +169,35 @@ async def test_what_is_written_is_noticed_in_order_once_a_read_works_again() -> 
     anew = (await Holdings.open(store, policy)).catalogue
     assert holdings.catalogue.lsn == anew.lsn
     assert holdings.catalogue.standing(key) == anew.standing(key)
+
+
+class SlowStore(MemoryStore):
+    """A store that lets others go on while it is read."""
+
+    @override
+    async def bodiless(self, key: LogKey, *, limit: int = 256) -> list[int]:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return await super().bodiless(key, limit=limit)
+
+
+async def test_what_others_bring_and_what_is_written_at_once_are_both_noticed_once() -> None:
+    store, me, other = SlowStore(), Device(1, 1), Device(2, 2)
+    holdings = await Holdings.open(store, Policy(me.public, me.person.signing.public))
+    await holdings.absorb(Batch(runs=[run_of(me.logs[0])]), seen=WHEN, durable=True)
+    heads = Heads.of(me.keys.signing, await store.logs())
+    writer = Writer(store, heads, lambda: WHEN, holdings.learn)
+    bare = [block._replace(body=None) for block in other.write_many(3)]
+
+    await asyncio.gather(
+        holdings.absorb(Batch(runs=[run_of(bare)]), seen=WHEN, durable=False),
+        writer.write(Draft(SOCIAL, KIND, make_body("a"))),
+    )
+    await writer.close()
+
+    anew = (await Holdings.open(store, holdings.policy)).catalogue
+    known = holdings.catalogue
+    assert known.lsn == anew.lsn == 3
+    assert {key: known.standing(key) for key in known.logs} == {
+        key: anew.standing(key) for key in anew.logs
+    }

@@ -350,3 +350,18 @@ async def test_what_is_taken_in_is_finished_before_the_writer_is_closed(
 
     taken = await store.read((blocks[0].header.author, SOCIAL), 1, 3, limit=3)
     assert [block.id for block in taken] == [block.id for block in blocks]
+
+
+async def test_what_is_taken_in_is_finished_though_it_had_not_yet_begun(
+    store: GatedStore, writer: Writer
+) -> None:
+    blocks = Device(1, 1).write_many(3)
+    taking = asyncio.create_task(
+        writer.absorb(Batch(runs=[run_of(blocks)]), seen=WHEN, durable=True)
+    )
+    await asyncio.sleep(0)
+    taking.cancel()
+
+    await writer.close()
+
+    assert len(await store.read((blocks[0].header.author, SOCIAL), 1, 3, limit=3)) == 3
