@@ -133,6 +133,7 @@ class Meeting:
             peer=peer,
             seen=node.seen if peer else None,
             verify=self.checked,
+            secret=held.policy.device,
         )
         return Side(node, Session(setting))
 
