@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gossip.control import Greeting, Mode, New
+from gossip.control import Greeting, Mode, New, Want
 from gossip.policy import Limits
 from ledger.block import Block
 from ledger.statement import Revocation
@@ -120,3 +120,18 @@ def test_a_log_that_is_announced_before_its_device_is_told_is_taken_up_again() -
     meeting.settle()
 
     assert len(right.ids()[author.public, SOCIAL]) == 4
+
+
+def test_a_device_block_of_which_no_body_is_wanted_is_asked_for_once() -> None:
+    author = Device(10, 10)
+    followed = frozenset({author.person.signing.public})
+    headers_only = frozenset({(author.public, 0)})
+    left = Node(1, public=False, followed=followed, headers_only=headers_only)
+    right = Node(2)
+    right.hold_device(author)
+
+    asked = [want for want in meet(left, right).messages(0) if isinstance(want, Want)]
+
+    modes = [request.mode for want in asked for request in want.requests]
+    assert modes.count(Mode.HEADERS) == 1
+    assert Mode.FROM not in modes

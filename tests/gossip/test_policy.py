@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gossip.control import MIN_FRAME_BYTES
 from gossip.number import MAX_MESSAGE_BYTES
-from gossip.policy import PUBLIC, Limits, Peer, Policy
+from gossip.policy import MAX_PAGE, PUBLIC, Limits, Peer, Policy
 from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, material
 
 if TYPE_CHECKING:
@@ -165,3 +165,10 @@ def test_a_log_of_nobody_known_may_be_of_somebody_followed(
     policy: Policy, person: bytes | None, *, is_open: bool
 ) -> None:
     assert policy.is_open((OTHER.public, SOCIAL), person) == is_open
+
+
+@pytest.mark.parametrize("page", [0, MAX_PAGE + 1])
+def test_a_page_has_room_for_a_mention_and_fits_into_any_frame(page: int) -> None:
+    with pytest.raises(ValueError, match=f"a page has 1 to {MAX_PAGE} mentions, not {page}"):
+        Limits(page=page)
+    assert [Limits(page=least).page for least in (1, MAX_PAGE)] == [1, MAX_PAGE]

@@ -6,10 +6,11 @@ import pytest
 
 from gossip.control import MIN_FRAME_BYTES
 from gossip.effects import End
-from mesh.meeting import Outcome
-from tests.gossip.meetings import Node
+from mesh.meeting import Outcome, hold_meeting
+from tests.gossip.meetings import BINDING, Node
 from tests.mesh.test_meeting import both, meeting
 from tests.virtual_time import run_virtual
+from transports.base import LinkClosedError
 from transports.memory import MemoryLink
 
 SHORT = 30_000
@@ -52,5 +53,26 @@ def test_there_is_no_meeting_over_a_link_of_frames_that_are_too_short(longest: i
         with pytest.raises(ValueError, match=f"a frame limit is {MIN_FRAME_BYTES} to"):
             meeting(Node(1), here)
         await asyncio.gather(here.close(), there.close())
+
+    run_virtual(scenario())
+
+
+def test_a_link_over_which_there_is_no_meeting_is_closed() -> None:
+    async def scenario() -> None:
+        node = Node(1)
+        here, there = MemoryLink.pair(max_frame=1_000)
+        with pytest.raises(ValueError, match="a frame limit"):
+            await hold_meeting(
+                here,
+                node.holdings,
+                node.store,
+                node.holdings,
+                clock=lambda: 0,
+                binding=BINDING,
+                is_initiator=True,
+                secret=bytes(32),
+            )
+        with pytest.raises(LinkClosedError):
+            await there.receive()
 
     run_virtual(scenario())

@@ -1,6 +1,7 @@
 """Two ends of one link, of whatever kind, and what tests do with them."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from itertools import count
@@ -50,7 +51,7 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> list[object]:
     ]
 
 
-class JoinedLinks:
+class JoinedLinks(ABC):
     """Scenarios with two ends of one link; what follows is to be chosen for a kind of link.
 
     Attributes:
@@ -64,9 +65,9 @@ class JoinedLinks:
     patience: ClassVar[float] = 0.3
     moment: ClassVar[float] = 0.001
 
+    @abstractmethod
     def pair(self) -> AbstractAsyncContextManager[tuple[Link, Link]]:
         """Join two ends for as long as the context lasts."""
-        raise NotImplementedError
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:
         asyncio.run(asyncio.wait_for(main, 60))
