@@ -9,13 +9,19 @@ A meeting, from the outside in:
                  receiving and inbox (what comes)
     serving      what it sends: jobs and fair (whose turn), chunks (which blocks), shipping and
                  packing (their frames), outlet (when)
+    mailing      the mail in it: mail_giving (this side's), mail_taking (the peer's), mail_names
     saving       what is kept of the peer; talk is what all these share
 
 What they stand on:
 
     catalogue    what is held, in memory; standing and digest are its hashes
-    policy       what is wanted and offered; claims says who is asked for it
+    shelf        keeps the catalogue in agreement with a store; room says what goes when it is full
+    mail         what is carried for others: envelope says what that is
+    policy       what is wanted and offered, and how much; claims says who is asked for it
     cursor       what was processed of another store; notes keeps it between meetings
-    wire, control, control_reader, control_writer, number, frontier    messages and their bytes
-    bundle       the sneakernet file
+    wire, control, control_reader, control_writer, postal, number, frontier    messages' bytes
+    bundle       the sneakernet file: bundle_sealed, bundle_header and sealing for readers only,
+                 bundle_notes what is remembered of them
+
+And ``sim``, which runs all this among many nodes in virtual time.
 """

@@ -2,40 +2,54 @@
 
     magic 8 | frame ...        frame = size 4 (big-endian) | checksum 8 | payload 1 .. 65,000
 
-The first payload is the header ``[1, purpose]``, the last the trailer
+The first payload is the header ``[1, purpose, ...]``, the last the trailer
 ``[15, frames between, blocks, envelopes]``; between them travel the messages of ``gossip.wire``.
 Each checksum runs over all payloads so far, so a frame that is damaged, missing or out of place
 ends the readable part; whatever came whole before it counts. It guards against bad media, not
 against people: what is inside is signed.
+
+In a sealed bundle all payloads after the first are chunks of a stream (``gossip.sealing``): what
+its writer says of himself (``gossip.bundle_header``), the messages, and the end.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from gossip.bundle_header import End, SealedHeader, read_end, read_header
 from gossip.number import MAX_MESSAGE_BYTES, Number
+from gossip.sealing import CHUNK_OVERHEAD_BYTES, SEALED, VERSION, Start, read_start, unseal
 from ledger.codec import context, decode, encode
 from ledger.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gossip.sealing import Unsealed
     from ledger.codec import Value
+    from ledger.keys import DeviceKeys
 
 MAGIC: Final = b"\x89pal\r\n\x1a\n"
 """Tells the file from a text, and shows when something rewrote its line ends."""
 FRAME_HEAD_BYTES: Final = 12
-VERSION: Final = 1
 OPEN: Final = 0
-SEALED: Final = 1
 _CHECK_BYTES: Final = 8
+MAX_CHUNK_BYTES: Final = MAX_MESSAGE_BYTES + CHUNK_OVERHEAD_BYTES
 _MAX_COUNT: Final = 1 << 53
 
 
 class NotABundleError(InvalidError):
     """The bytes do not begin as a bundle does that this version reads."""
+
+
+class SealedForOthersError(NotABundleError):
+    """A sealed bundle without a slot for this device."""
+
+    def __init__(self) -> None:
+        super().__init__("the bundle is sealed for others; ask for one that is sealed to you")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +76,26 @@ class BundleWriter:
 
     def begin(self) -> bytes:
         """Return the file's first bytes."""
-        return MAGIC + self._frame(encode((VERSION, OPEN)))
+        return MAGIC + self.frame(encode((VERSION, OPEN)), MAX_MESSAGE_BYTES)
 
     def message(self, raw: bytes) -> bytes:
         """Return the frame that carries one encoded message."""
         self._frames += 1
-        return self._frame(raw)
+        return self.frame(raw, MAX_MESSAGE_BYTES)
 
-    def end(self, blocks: int, envelopes: int = 0) -> bytes:
-        """Return the file's last bytes."""
+    def end(self, blocks: int, envelopes: int = 0, *, is_last: bool = True) -> bytes:
+        """Return the file's last bytes; an open bundle does not say whether it is the last part."""
+        del is_last
         trailer = (Number.TRAILER.value, self._frames, blocks, envelopes)
-        return self._frame(encode(trailer))
+        return self.frame(encode(trailer), MAX_MESSAGE_BYTES)
 
-    def _frame(self, payload: bytes) -> bytes:
-        if not 1 <= len(payload) <= MAX_MESSAGE_BYTES:
+    def frame(self, payload: bytes, limit: int) -> bytes:
+        """Return a payload of 1 to ``limit`` bytes in its frame.
+
+        Raises:
+            ValueError: It has more, or none.
+        """
+        if not 1 <= len(payload) <= limit:
             raise ValueError(f"a payload of {len(payload)} bytes")
         self._digest = sha256(self._digest + payload).digest()
         return len(payload).to_bytes(4, "big") + self._digest[:_CHECK_BYTES] + payload
@@ -86,15 +106,31 @@ class BundleReader:
 
     Holds at most one frame and what was fed last. After ``close`` (or earlier, once ``ended``)
     ``trailer`` and ``damage`` say how it ended: a whole bundle has a trailer and no damage.
+
+    Args:
+        keys: Opens what is sealed to a device; without them, or where they do not fit, only the
+            frames of a sealed bundle are checked, and it has neither messages nor a trailer.
+
+    Attributes:
+        purpose: ``OPEN`` or ``SEALED``, once that was read.
+        start: The header of a sealed bundle.
+        header: What its writer says in it, once it was opened.
+        end: What its writer says at the end.
+        frames: Whole ones after the first, but for the trailer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keys: DeviceKeys | None = None) -> None:
         self.purpose: int | None = None
+        self.start: Start | None = None
+        self.unsealed: Unsealed | None = None
+        self.header: SealedHeader | None = None
+        self.end: End | None = None
         self.trailer: Trailer | None = None
         self.damage: str | None = None
         self.frames = 0
+        self._keys = keys
         self._buffer = bytearray()
-        self._digest = sha256(context("bundle") + MAGIC).digest()
+        self._digest = self._before = sha256(context("bundle") + MAGIC).digest()
         self._is_magic_read = False
 
     @property
@@ -102,12 +138,17 @@ class BundleReader:
         """Whether more bytes can change anything."""
         return self.damage is not None
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether it is sealed, and not to this device."""
+        return self.purpose == SEALED and self.unsealed is None
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next bytes; yield each whole message's bytes, in order.
 
         Raises:
             NotABundleError: Before the header was read: this is no bundle, or not one that this
-                version reads.
+                version reads, or one whose writer did not sign it.
         """
         if not self.ended:
             self._buffer += data
@@ -117,11 +158,9 @@ class BundleReader:
             if payload is None:
                 break
             at += FRAME_HEAD_BYTES + len(payload)
-            if self.purpose is None:
-                self.purpose = _read_purpose(payload)
-            elif not self._is_trailer(payload):
-                self.frames += 1
-                yield payload
+            message = self._take(payload)
+            if message is not None:
+                yield message
         if self.ended:
             self._buffer.clear()
         del self._buffer[:at]
@@ -134,7 +173,8 @@ class BundleReader:
         """
         if self.purpose is None:
             raise NotABundleError("not a bundle: the file ends before its header does")
-        if self.trailer is None and self.damage is None:
+        is_open_end = self.is_locked and not self._buffer  # where it ends only its readers see
+        if self.trailer is None and self.damage is None and not is_open_end:
             self.damage = "the bundle is cut short"
 
     def _skip_magic(self) -> int:
@@ -156,7 +196,7 @@ class BundleReader:
         if not self._is_magic_read or len(head) < FRAME_HEAD_BYTES:
             return None
         size = int.from_bytes(head[:4], "big")
-        if not 1 <= size <= MAX_MESSAGE_BYTES:
+        if not 1 <= size <= (MAX_CHUNK_BYTES if self.purpose == SEALED else MAX_MESSAGE_BYTES):
             self._spoil()
             return None
         end = at + FRAME_HEAD_BYTES + size
@@ -167,13 +207,67 @@ class BundleReader:
         if digest[:_CHECK_BYTES] != head[4:]:
             self._spoil()
             return None
-        self._digest = digest
+        self._before, self._digest = self._digest, digest
         return payload
 
     def _spoil(self) -> None:
         if self.purpose is None:
             raise NotABundleError("not a bundle: its header is damaged")
         self.damage = f"frame {self.frames + 1} is damaged"
+
+    def _take(self, payload: bytes) -> bytes | None:
+        """Take a whole frame; return its message if it carries one."""
+        if self.purpose is None:
+            self._begin(payload)
+            return None
+        if self.purpose == SEALED:
+            return self._take_chunk(payload)
+        if self._is_trailer(payload):
+            return None
+        self.frames += 1
+        return payload
+
+    def _begin(self, payload: bytes) -> None:
+        self.purpose, fields = _read_purpose(payload)
+        if self.purpose == SEALED:
+            try:
+                self.start = read_start(fields)
+            except InvalidError as exc:
+                raise NotABundleError(f"not a bundle: {exc}") from exc
+            if self._keys is not None:
+                self.unsealed = unseal(self.start, payload, self._keys)
+
+    def _take_chunk(self, payload: bytes) -> bytes | None:
+        if self.unsealed is None:
+            self.frames += 1
+            return None
+        found = self.unsealed.pull(payload)
+        if found is None:
+            self._spoil()
+            return None
+        plain, is_final = found
+        if is_final:
+            self._end(plain)
+            return None
+        self.frames += 1
+        if self.header is not None:
+            return plain
+        try:
+            self.header = read_header(plain, self.unsealed.bound)
+        except InvalidError as exc:
+            raise NotABundleError(f"the bundle cannot be trusted: {exc}") from exc
+        return None
+
+    def _end(self, plain: bytes) -> None:
+        end = None
+        if self.header is not None:
+            with suppress(InvalidError):
+                end = read_end(plain, self.header.device, self._before)
+        if end is None or end.frames != self.frames:
+            self.damage = "the bundle's end is damaged"
+            return
+        self.end = end
+        self.trailer = Trailer(*end[:3])
 
     def _is_trailer(self, payload: bytes) -> bool:
         if payload[:2] != _TRAILER_START:
@@ -191,14 +285,13 @@ class BundleReader:
 _TRAILER_START: Final = b"\x84\x0f"
 
 
-def _read_purpose(payload: bytes) -> int:
+def _read_purpose(payload: bytes) -> tuple[int, list[Value]]:
+    """Return what the first frame says the bundle is for, and the fields after that."""
     match _lenient(payload):
-        case [int(version), int(purpose), *_] if version >= 1 and purpose >= 0:
-            if version > VERSION:
+        case [int(version), int(purpose), *fields] if version >= 1 and purpose >= 0:
+            if version > VERSION or purpose > SEALED:
                 raise NotABundleError("the bundle is of a newer version; update passalong")
-            if purpose != OPEN:
-                raise NotABundleError("the bundle is sealed, which this version cannot open")
-            return purpose
+            return purpose, fields
         case _:
             raise NotABundleError("not a bundle: its header means nothing")
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from gossip.digest import Digest
 from gossip.policy import PUBLIC
-from gossip.standing import Standing, branches_digest, standing_of
+from gossip.standing import Standing, branches_digest, place_of, standing_of
 from ledger.chain import Log
 from ledger.kinds.device import claimed_person, person_of
-from ledger.store.base import Newest, StoreRun, What
+from ledger.store.base import Floor, Newest, StoreRun, What
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +45,8 @@ class Changes:
         branches: Of those, what is kept from the fork on.
         statements: All statements about each device concerned, by person.
         devices: (log 0, seq 1) of devices, with their bodies.
+        dropped: Logs of which nothing is left.
+        floors: Logs of which blocks were let go.
         arrivals: What arrived, ascending; or nothing, then ``newest`` says what did.
         newest: The newest arrival of each log.
         run: The run that ``arrivals`` belong to.
@@ -57,6 +59,8 @@ class Changes:
     branches: Mapping[LogKey, Sequence[Block]] = field(default_factory=dict)
     statements: Mapping[bytes, Sequence[Revocation]] = field(default_factory=dict)
     devices: Iterable[Block] = ()
+    dropped: Sequence[LogKey] = ()
+    floors: Mapping[LogKey, Floor] = field(default_factory=dict)
     arrivals: Sequence[Arrival] = ()
     newest: Mapping[LogKey, Newest] = field(default_factory=dict)
     run: bytes | None = None
@@ -73,12 +77,16 @@ class Catalogue:
         logs: What is held of each.
         proofs: Of forked logs.
         runs: The store's, ascending.
+        bytes: Of headers and bodies in all.
+        floors: Logs of which blocks were let go.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.logs: dict[LogKey, Log] = {}
         self.proofs: dict[LogKey, ForkProof] = {}
         self.runs: list[StoreRun] = []
+        self.bytes = 0
+        self.floors: dict[LogKey, Floor] = {}
         self._policy = policy
         self._statements: dict[bytes, Sequence[Revocation]] = {}
         self._branches: dict[LogKey, bytes] = {}
@@ -90,6 +98,7 @@ class Catalogue:
         self._standings: dict[LogKey, Standing] = {}
         self._scopes: dict[bytes | None, Digest] = {PUBLIC: self._digest()}
         self._recent: Digest | None = None
+        self._named: dict[int, list[LogKey]] | None = None
 
     def _digest(self, keys: Iterable[LogKey] = ()) -> Digest:
         return Digest(lambda key: self._known(key).digest, keys)
@@ -113,10 +122,17 @@ class Catalogue:
         for block in changes.devices:
             author = block.header.author
             keys |= {(author, number) for number in self._numbers.get(author, ())}
+        self.floors |= changes.floors
+        for key in changes.dropped:
+            self._drop(key)
+        keys |= set(changes.dropped)
         for key in changes.logs:
             self._numbers.setdefault(key[0], set()).add(key[1])
             if key[1] == 0:
                 self._persons.pop(key[0], None)
+            self.bytes += changes.logs[key].bytes - (
+                self.logs[key].bytes if key in self.logs else 0
+            )
             self.logs[key] = changes.logs[key]
             _set(self._missing, key, changes.missing.get(key))
             _set(self.proofs, key, changes.proofs.get(key))
@@ -131,7 +147,31 @@ class Catalogue:
         arrivals = changes.arrivals
         began = {(a.author, a.log) for a in arrivals if a.what is What.BLOCKS and a.low == 1}
         told = set(changes.logs) | {(device, 0) for device in changes.statements}
+        told |= set(changes.dropped)
         return {key: key in began for key in sorted(told)}
+
+    def _drop(self, key: LogKey) -> None:
+        log = self.logs.pop(key, None)
+        self.bytes -= log.bytes if log is not None else 0
+        for shelf in (self.proofs, self._branches, self._missing, self._newest):
+            shelf.pop(key, None)
+        numbers = self._numbers.get(key[0], set())
+        numbers.discard(key[1])
+        if key[1] == 0:
+            self._claimed.pop(key[0], None)
+            self._persons.pop(key[0], None)
+        if not numbers:
+            self._numbers.pop(key[0], None)
+
+    def floor(self, key: LogKey, rank: int) -> int:
+        """Return the first seq of a log that is wanted, as far as it was not let go.
+
+        Args:
+            key: The log.
+            rank: The class in which it is wanted now.
+        """
+        floor = self.floors.get(key)
+        return floor.seq if floor is not None and rank >= floor.rank else 1
 
     def _branches_of(self, key: LogKey, kept: Sequence[Block]) -> bytes | None:
         wants_bodies = key not in self._policy.headers_only
@@ -258,9 +298,14 @@ class Catalogue:
             self._recent = self._digest(chosen)
         return self._recent
 
-    def in_bucket(self, bucket: int) -> list[LogKey]:
-        """Return all logs of a bucket, whatever their scope."""
-        return [key for digest in self._scopes.values() for key in digest.keys(bucket)]
+    def in_bucket(self, bucket: int) -> set[LogKey]:
+        """Return all logs of a bucket that are held, whatever their scope, or wanted by name."""
+        if self._named is None:
+            self._named = {}
+            for key in self._policy.named:
+                self._named.setdefault(place_of(key)[0], []).append(key)
+        held = {key for digest in self._scopes.values() for key in digest.keys(bucket)}
+        return held.union(self._named.get(bucket, ()))
 
 
 def _set(shelf: dict[K, T], key: K, value: T | None) -> None:

@@ -27,6 +27,8 @@ ROOT_BYTES: Final = 16
 SCOPE_BYTES: Final = 16
 BUCKETS: Final = 256
 BUCKET_BYTES: Final = 4
+PARTS: Final = 16
+"""Of the public scope, 16 buckets each, that are compared in HELLO."""
 ID_BYTES: Final = 8
 IDENT_BYTES: Final = 4
 MAX_IDS: Final = 64
@@ -51,6 +53,9 @@ DECOYS: Final = 4
 """Of strangers nobody learns how many closed groups one belongs to, but for a multiple of this."""
 STAYS: Final = 1
 """Feature: goes on live once all is equal."""
+CARRIES: Final = 2
+"""Feature: carries mail."""
+MAIL_RUN_BYTES: Final = 4
 
 
 class Mode(IntEnum):
@@ -89,17 +94,34 @@ class Greeting(NamedTuple):
     seen: Seen | None
 
 
+class MailGreeting(NamedTuple):
+    """What only a contact is told of mail.
+
+    Attributes:
+        run: Says which serials are meant: those of one opening of the sender's mail, 4 bytes.
+        serial: The newest.
+        seen: What the sender processed of the receiver's, if anything.
+    """
+
+    run: bytes
+    serial: int
+    seen: Seen | None
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """The first message each way.
 
     Attributes:
         versions: Spoken, ascending.
-        features: Bits; ``STAYS``.
+        features: Bits; ``STAYS``, ``CARRIES``.
         frame_limit: Longest message the sender takes, ``MIN_FRAME_BYTES`` .. 65,000 bytes.
         window: Bytes of bulk it takes before its first CREDIT.
         budget: Bytes of bulk it takes in this meeting, or None.
         contact: For contacts only.
+        mail: Likewise, if the sender carries mail.
+        parts: Likewise, if it has much to tell: how ``PARTS`` parts of the public scope stand,
+            ``BUCKET_BYTES`` each. What is alike on both sides need not be told.
     """
 
     versions: tuple[int, ...]
@@ -108,6 +130,8 @@ class Hello:
     window: int
     budget: int | None
     contact: Greeting | None
+    mail: MailGreeting | None = None
+    parts: bytes = b""
 
 
 class Mention(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gossip.control import (
@@ -10,6 +11,7 @@ from gossip.control import (
     CHECK_BYTES,
     ID_BYTES,
     IDENT_BYTES,
+    MAIL_RUN_BYTES,
     MAX_BODY_RANGES,
     MAX_CLASS,
     MAX_COUNT,
@@ -17,6 +19,7 @@ from gossip.control import (
     MAX_MENTIONS,
     MAX_SCOPES,
     MIN_FRAME_BYTES,
+    PARTS,
     ROOT_BYTES,
     RUN_BYTES,
     SCOPE_BYTES,
@@ -34,6 +37,7 @@ from gossip.control import (
     Greeting,
     Hello,
     Ids,
+    MailGreeting,
     Mention,
     Mode,
     New,
@@ -47,6 +51,7 @@ from gossip.control import (
 from gossip.cursor import decode_seen
 from gossip.frontier import MAX_ENTRY_BYTES, decode_entry
 from gossip.number import MAX_MESSAGE_BYTES, Number
+from gossip.postal import NUMBERS
 from ledger.block import MAX_LOG, MAX_SEQ
 from ledger.errors import InvalidError
 from ledger.keys import KEY_BYTES
@@ -58,15 +63,11 @@ if TYPE_CHECKING:
     from ledger.codec import Value
     from ledger.store.base import LogKey
 
-READ: Final = frozenset(Number) - {
-    Number.DATA,
-    Number.BODIES,
-    Number.STATEMENTS,
-    Number.PROOFS,
-    Number.ENVELOPES,
-    Number.TOKENS,
-    Number.TRAILER,
-}
+READ: Final = (
+    frozenset(Number)
+    - {Number.DATA, Number.BODIES, Number.STATEMENTS, Number.PROOFS, Number.TRAILER}
+    - NUMBERS
+)
 """Numbers of the messages of this module."""
 _MODES: Final = frozenset(Mode)
 _REASONS: Final = frozenset(Reason)
@@ -87,9 +88,10 @@ def read_control(number: int, fields: Sequence[Value]) -> Control:  # noqa: C901
             int(window),
             budget,
             told,
-            *_,
+            *rest,
         ]:
-            return _hello(versions, (features, frame, window), budget, told)
+            hello = _hello(versions, (features, frame, window), budget, told)
+            return _with_more(hello, rest)
         case Number.NEW, [int(valid), int(low), int(high), 0 | 1 as last, list(flat)] if (
             0 <= valid < MAX_COUNT and 1 <= low <= high < MAX_COUNT
         ):
@@ -130,7 +132,10 @@ def read_control(number: int, fields: Sequence[Value]) -> Control:  # noqa: C901
 
 
 def _hello(
-    versions: list[Value], numbers: tuple[int, int, int], budget: Value, told: Value
+    versions: list[Value],
+    numbers: tuple[int, int, int],
+    budget: Value,
+    told: Value,
 ) -> Hello:
     spoken = tuple(v for v in versions if isinstance(v, int) and v >= 1)
     if len(spoken) != len(versions) or list(spoken) != sorted(set(spoken)):
@@ -145,6 +150,15 @@ def _hello(
     return Hello(spoken, features, frame, window, budget, _greeting(told))
 
 
+def _with_more(hello: Hello, rest: Sequence[Value]) -> Hello:
+    """Add what HELLO may say after its items, as far as this version reads it."""
+    mail = rest[0] if rest else None
+    parts = rest[1] if len(rest) > 1 else None
+    if parts is not None and not (isinstance(parts, bytes) and len(parts) == PARTS * BUCKET_BYTES):
+        raise InvalidError(f"{PARTS} parts of a scope are compared, of {BUCKET_BYTES} bytes each")
+    return replace(hello, mail=_mail_greeting(mail), parts=parts or b"")
+
+
 def _greeting(told: Value) -> Greeting | None:
     match told:
         case None:
@@ -157,11 +171,23 @@ def _greeting(told: Value) -> Greeting | None:
             raise InvalidError("a contact is told a run, an lsn and what was seen")
 
 
-def _seen(told: Value) -> Seen | None:
+def _mail_greeting(told: Value) -> MailGreeting | None:
+    match told:
+        case None:
+            return None
+        case [bytes(run), int(serial), seen] if (
+            len(run) == MAIL_RUN_BYTES and 0 <= serial < MAX_COUNT
+        ):
+            return MailGreeting(run, serial, _seen(seen, MAIL_RUN_BYTES))
+        case _:
+            raise InvalidError("of mail a run, a serial and what was seen are told")
+
+
+def _seen(told: Value, run_bytes: int = RUN_BYTES) -> Seen | None:
     """Read a seen as it stands in a message; in bytes of its own it would be a second spelling."""
     if isinstance(told, bytes):
         raise InvalidError("what was seen is an array")
-    return None if told is None else decode_seen(told)
+    return None if told is None else decode_seen(told, run_bytes)
 
 
 def _scopes(rows: list[Value]) -> list[ScopeRoot]:

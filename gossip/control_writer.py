@@ -37,9 +37,12 @@ def _fields(  # noqa: C901, PLR0911, PLR0912  one line a message
     message: Control,
 ) -> tuple[object, ...]:
     match message:
-        case Hello(versions, features, frame_limit, window, budget, contact):
+        case Hello(versions, features, frame_limit, window, budget, contact, mail, parts):
             told = contact and (*contact[:2], contact.seen and contact.seen.fields())
-            return (Number.HELLO.value, versions, features, frame_limit, window, budget, told)
+            said = (Number.HELLO.value, versions, features, frame_limit, window, budget, told)
+            of_mail = mail and (*mail[:2], mail.seen and mail.seen.fields())
+            more = (of_mail, parts) if parts else (of_mail,) if mail else ()
+            return (*said, *more)
         case New(valid, low, high, last, mentions):
             return (Number.NEW.value, valid, low, high, int(last), _flat(mentions))
         case Root(tells, scopes):

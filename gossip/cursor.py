@@ -31,7 +31,7 @@ class Seen(NamedTuple):
     """Processed serial numbers.
 
     Attributes:
-        run: A run of the other store, 8 bytes.
+        run: A run of the other store, 8 bytes; of its mail, 4.
         ranges: First and last lsn of each, ascending, gaps between them, 1 to ``MAX_RANGES``.
     """
 
@@ -59,8 +59,12 @@ class Seen(NamedTuple):
         return tuple((low, min(high, valid)) for low, high in self.ranges if low <= valid)
 
 
-def decode_seen(value: Value) -> Seen:
+def decode_seen(value: Value, run_bytes: int = _RUN_BYTES) -> Seen:
     """Read a seen, decoded from CBOR or as it stands in a message.
+
+    Args:
+        value: What was encoded of it, or its bytes.
+        run_bytes: How long the name of a run is.
 
     Raises:
         InvalidError: Not a seen. No other exception leaves this function.
@@ -68,7 +72,7 @@ def decode_seen(value: Value) -> Seen:
     if isinstance(value, bytes):
         value = decode(value, MAX_SEEN_BYTES)
     match value:
-        case [bytes(run), list(ends)] if len(run) == _RUN_BYTES:
+        case [bytes(run), list(ends)] if len(run) == run_bytes:
             lsns = [end for end in ends if isinstance(end, int) and 1 <= end < _MAX_LSN]
         case _:
             raise InvalidError("what was seen is a run and ranges")

@@ -10,11 +10,25 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from gossip.control import MAX_ANNOUNCES, MAX_PAGES, Ack, Announce, Greeting, Mention, New, Vector
+from gossip.control import (
+    BUCKET_BYTES,
+    BUCKETS,
+    MAX_ANNOUNCES,
+    MAX_PAGES,
+    PARTS,
+    Ack,
+    Announce,
+    Greeting,
+    Mention,
+    New,
+    Vector,
+)
 from gossip.cursor import run_name, unseen, valid_up_to
 from gossip.effects import Arrivals
 from gossip.mentioning import Mentioning
+from gossip.policy import PUBLIC
 from gossip.scopes import Scopes
+from gossip.standing import place_of
 from gossip.talk import ProtocolError
 from ledger.store.base import Arrival, What
 
@@ -29,6 +43,9 @@ if TYPE_CHECKING:
     from gossip.talk import Talk
     from ledger.store.base import LogKey
 
+MANY_NEWS: Final = 8
+"""Arrivals to tell a contact beyond which it is worth comparing first."""
+_NO_LOG: Final = bytes(32)
 _ARRIVALS: Final = 512
 """Read at once from the store."""
 
@@ -69,6 +86,8 @@ class Describing:
         self._acked = 0
         self._covered = 0
         self._run = b""
+        self._parts = b""
+        self._alike: frozenset[int] = frozenset()
         self._offers = talk.setting.policy.offers(talk.setting.peer, talk.setting.shared)
         self._fresh: dict[LogKey, bool] = {}
         self._uncovered_since: float | None = None
@@ -81,6 +100,39 @@ class Describing:
         if setting.peer is None:
             return None
         return Greeting(run_name(catalogue.run, self._offers), catalogue.lsn, setting.seen)
+
+    def parts(self) -> bytes:
+        """Return how the parts of the public scope stand, if there is much to tell a contact."""
+        setting, told = self._talk.setting, self._talk.setting.told
+        if setting.peer is None or told is None:
+            return b""
+        known = told.clipped(min(self._valid_up_to(told), self._covered))
+        news = sum(high - low + 1 for low, high in unseen(known, self._covered))
+        if news <= MANY_NEWS:
+            return b""
+        digest, each = setting.catalogue.digest(PUBLIC), BUCKETS // PARTS
+        hashes = [
+            [digest.bucket(bucket) or _NO_LOG for bucket in range(at, at + each)]
+            for at in range(0, BUCKETS, each)
+        ]
+        self._parts = b"".join(map(self._talk.salt.part, hashes))
+        return self._parts
+
+    def compare(self, theirs: bytes) -> None:
+        """Take from the peer's HELLO which parts stand there as here: they need not be told."""
+        size = BUCKET_BYTES
+        if theirs and self._parts:
+            self._alike = frozenset(
+                part
+                for part in range(PARTS)
+                if theirs[part * size : part * size + size]
+                == self._parts[part * size : part * size + size]
+            )
+
+    def _is_alike(self, key: LogKey) -> bool:
+        """Whether a log stands at the peer as it stood here at the beginning."""
+        part = place_of(key)[0] * PARTS // BUCKETS
+        return part in self._alike and self._talk.setting.catalogue.scope(key) == PUBLIC
 
     def _valid_up_to(self, seen: Seen | None) -> int:
         return valid_up_to(seen, self._talk.setting.catalogue.runs, self._offers)
@@ -228,7 +280,7 @@ class Describing:
             arrival = self._news.popleft()
             reached = arrival.lsn
             key = (arrival.author, arrival.log)
-            if self._talk.may_offer(catalogue.scope(key)):
+            if self._talk.may_offer(catalogue.scope(key)) and not self._is_alike(key):
                 began = arrival.what is What.BLOCKS and arrival.low == 1
                 self._mention_device(mentions, key, began=began)
                 self._mention(mentions, key, in_full=began)

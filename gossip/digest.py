@@ -32,8 +32,8 @@ class Digest:
 
     def __init__(self, standing: Callable[[LogKey], bytes], keys: Iterable[LogKey] = ()) -> None:
         self._standing = standing
-        self._buckets: list[set[LogKey]] = [set() for _ in range(BUCKETS)]
-        self._hashes: list[bytes | None] = [None] * BUCKETS
+        self._buckets: dict[int, set[LogKey]] = {}
+        self._hashes: dict[int, bytes] = {}
         self._root: bytes | None = None
         self.count = 0
         for key in keys:
@@ -42,34 +42,36 @@ class Digest:
     def put(self, key: LogKey) -> None:
         """Take in a log, or notice that it stands differently."""
         bucket = place_of(key)[0]
-        self.count += key not in self._buckets[bucket]
-        self._buckets[bucket].add(key)
+        held = self._buckets.setdefault(bucket, set())
+        self.count += key not in held
+        held.add(key)
         self._stale(bucket)
 
     def remove(self, key: LogKey) -> None:
         """Take out a log, if it is there."""
         bucket = place_of(key)[0]
-        if key in self._buckets[bucket]:
+        if key in self._buckets.get(bucket, ()):
             self._buckets[bucket].remove(key)
             self.count -= 1
             self._stale(bucket)
 
     def _stale(self, bucket: int) -> None:
-        self._hashes[bucket] = self._root = None
+        self._hashes.pop(bucket, None)
+        self._root = None
 
     def __iter__(self) -> Iterator[LogKey]:
-        for bucket in self._buckets:
+        for _, bucket in sorted(self._buckets.items()):
             yield from bucket
 
     def keys(self, bucket: int) -> list[LogKey]:
         """Return the logs of a bucket, ascending."""
-        return sorted(self._buckets[bucket])
+        return sorted(self._buckets.get(bucket, ()))
 
     def bucket(self, bucket: int) -> bytes | None:
         """Return a bucket's hash, None if it is empty."""
-        if not self._buckets[bucket]:
+        if not self._buckets.get(bucket):
             return None
-        found = self._hashes[bucket]
+        found = self._hashes.get(bucket)
         if found is None:
             digest = sha256(_BUCKET)
             for author, log in self.keys(bucket):

@@ -44,8 +44,15 @@ class Bodiless:
     limit: int
 
 
-Query: TypeAlias = Arrivals | Spans | Branches | Bodiless
-Answer: TypeAlias = "list[Arrival] | list[list[Block]] | list[Block] | list[int]"
+@dataclass(frozen=True, slots=True)
+class EnvelopesOf:
+    """Envelopes that are carried, as ``Store.envelopes`` gives them."""
+
+    idents: tuple[bytes, ...]
+
+
+Query: TypeAlias = Arrivals | Spans | Branches | Bodiless | EnvelopesOf
+Answer: TypeAlias = "list[Arrival] | list[list[Block]] | list[Block] | list[int] | list[bytes]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossip.control import Credit
+from gossip.mail import MailChanges
 from gossip.talk import ProtocolError
 from ledger.store.base import Absorbed, Batch
 
@@ -43,6 +44,7 @@ class Inbox:
         self._received = 0
         self._processed = 0
         self._is_drained = False
+        self._after: dict[int, list[Callable[[], None]]] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -50,6 +52,7 @@ class Inbox:
         self._bodies: list[LateBody] = []
         self._proofs: list[ForkProof] = []
         self._revocations: list[Revocation] = []
+        self._mail = MailChanges()
         self._bytes = 0
 
     def _most(self, total: int) -> int:
@@ -80,8 +83,11 @@ class Inbox:
         bodies: Sequence[LateBody] = (),
         proof: ForkProof | None = None,
         revocation: Revocation | None = None,
+        mail: MailChanges | None = None,
     ) -> None:
         """Gather something that was checked."""
+        if mail is not None:
+            self._mail.add(mail)
         self._runs += [run] if run is not None else []
         self._bodies += bodies
         self._proofs += [proof] if proof is not None else []
@@ -115,19 +121,31 @@ class Inbox:
         self._is_drained = False
         size = self._bytes
         self.batch += 1
-        if not (self._runs or self._bodies or self._proofs or self._revocations):
-            self._clear()
+        batch = Batch(
+            self._runs,
+            self._bodies,
+            self._proofs,
+            self._revocations,
+            own=self._talk.setting.policy.device,
+            mail=self._mail.puts,
+            mail_drops=self._mail.drops,
+        )
+        self._clear()
+        if not any((batch.runs, batch.bodies, batch.proofs, batch.revocations, batch.mail)):
             self._kept(size, Absorbed())
             return
-        own = self._talk.setting.policy.device
-        batch = Batch(self._runs, self._bodies, self._proofs, self._revocations, own=own)
-        self._clear()
         self._talk.keep(batch, lambda absorbed: self._kept(size, absorbed))
+
+    def after(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once all that has come so far is stored."""
+        self._after.setdefault(self.last, []).append(then)
 
     def _kept(self, size: int, absorbed: Absorbed) -> None:
         self.stored += 1
         self._make_room(size)
         self._then(absorbed)
+        for then in self._after.pop(self.stored, ()):
+            then()
         if self._is_drained or self.is_half_full:
             self.flush()
 
@@ -136,6 +154,8 @@ class Inbox:
         self._processed += size
         window = self._talk.setting.policy.limits.window
         total = self._most(self._processed + window)
-        if total - self._granted >= window // 4 or (total > self._granted and not self._bytes):
+        least = max(self._talk.setting.policy.limits.frame, window // 2)
+        is_short = not self._bytes and self._granted - self._received < least
+        if total - self._granted >= window // 4 or (total > self._granted and is_short):
             self._granted = total
             self._talk.send(Credit(total))

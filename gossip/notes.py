@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from gossip.control import MAIL_RUN_BYTES
 from gossip.cursor import MAX_SEEN_BYTES, Seen, decode_seen
+from gossip.frontier import decode_entry
+from gossip.number import MAX_MESSAGE_BYTES
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gossip.frontier import FrontierEntry
+    from ledger.store.base import LogKey
+
+COUNT: Final = "bundles"
+"""Name of the note that says how many sealed bundles this device exported."""
+_COUNT_BYTES: Final = 9
 MAX_GROUPS_BYTES: Final = 1 << 16
 
 
@@ -27,6 +36,67 @@ def told_note(device: bytes) -> str:
 def groups_note(device: bytes) -> str:
     """Return the name of the note that says which closed groups a device belongs to."""
     return f"groups/{device.hex()}"
+
+
+def mail_note(device: bytes) -> str:
+    """Return the name of the note that says what was processed of a device's mail."""
+    return f"mail/{device.hex()}"
+
+
+def recall_mail(note: bytes | None) -> Seen | None:
+    """Return what is kept under ``mail_note``; None if that is nothing, or damaged."""
+    try:
+        return None if note is None else decode_seen(note, MAIL_RUN_BYTES)
+    except InvalidError:
+        return None
+
+
+def bundles_note(device: bytes) -> str:
+    """Return the name of the note that says what a device's sealed bundles brought."""
+    return f"bundles/{device.hex()}"
+
+
+def frontier_note(device: bytes) -> str:
+    """Return the name of the note that says what a device holds, as it said in a bundle."""
+    return f"frontier/{device.hex()}"
+
+
+def remember_frontier(frontier: Iterable[FrontierEntry]) -> bytes:
+    """Return the note that keeps frontier entries."""
+    return encode([entry.encode() for entry in frontier])
+
+
+def recall_frontier(note: bytes | None) -> dict[LogKey, FrontierEntry]:
+    """Return what ``remember_frontier`` kept, by log; nothing if that is damaged."""
+    try:
+        found = decode(note or b"\x80", MAX_MESSAGE_BYTES)
+        raws = found if isinstance(found, list) else []
+        entries = [decode_entry(raw) for raw in raws if isinstance(raw, bytes)]
+    except InvalidError:
+        return {}
+    return {(entry.author, entry.log): entry for entry in entries}
+
+
+def recall_told(note: bytes | None) -> Seen | None:
+    """Return what is kept under ``told_note``; None if that is nothing, or damaged."""
+    try:
+        return None if note is None else decode_seen(note)
+    except InvalidError:
+        return None
+
+
+def remember_count(count: int) -> bytes:
+    """Return the note ``COUNT`` names, for ``recall_count``."""
+    return encode(count)
+
+
+def recall_count(note: bytes | None) -> int:
+    """Return how many sealed bundles were exported; ``COUNT`` names the note."""
+    try:
+        found = decode(note or b"\x00", _COUNT_BYTES)
+    except InvalidError:
+        return 0
+    return found if isinstance(found, int) and found >= 0 else 0
 
 
 def remember_groups(groups: Iterable[bytes]) -> bytes:

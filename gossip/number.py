@@ -9,7 +9,7 @@ MAX_MESSAGE_BYTES: Final = 65_000
 
 
 class Number(IntEnum):
-    """What a message is (docs/protocol.md, messages). ENVELOPES and TOKENS are reserved."""
+    """What a message is (docs/protocol.md, messages)."""
 
     HELLO = 0
     NEW = 1
@@ -31,3 +31,7 @@ class Number(IntEnum):
     IDS = 17
     DONE = 18
     BYE = 19
+    OFFERS = 20
+    TAKE = 21
+    LEAVE = 22
+    PIECES = 23

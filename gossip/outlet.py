@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from gossip.control import MAX_CLASS, Done, DoneRow
 
 if TYPE_CHECKING:
+    from gossip.postal import Leave
     from gossip.talk import Talk
 
 FRAMES: Final = 2
@@ -18,7 +19,7 @@ class _Out(NamedTuple):
     """A frame; or the end of a request, which must not overtake the frames before it."""
 
     frame: bytes
-    end: DoneRow | None = None
+    end: DoneRow | Leave | None = None
 
 
 class Outlet:
@@ -67,7 +68,7 @@ class Outlet:
         self._waiting += len(frame)
         self._ready[rank].append(_Out(frame))
 
-    def end(self, rank: int, row: DoneRow) -> None:
+    def end(self, rank: int, row: DoneRow | Leave) -> None:
         """Add the end of a request, to be said after the frames of its class so far."""
         self._ready[rank].append(_Out(b"", row))
 
@@ -91,8 +92,10 @@ class Outlet:
         """Send what may be sent."""
         while (rank := self.rank) is not None:
             out = self._ready[rank][0]
-            if out.end is not None:
+            if isinstance(out.end, DoneRow):
                 self._ends.append(out.end)
+            elif out.end is not None:
+                self._talk.send(out.end)
             elif not self._may_send(len(out.frame)):
                 break
             else:

@@ -95,6 +95,55 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How much of the disk a node gives to whom, by headers and bodies.
+
+    Attributes:
+        cap: Bytes in all.
+        circle: Part of it for oneself and persons followed,
+        wider: for whom those follow,
+        groups: for groups and DAOs,
+        mail: for mail that is carried,
+        strangers: for all strangers together.
+        slack: Part of the cap that is freed at once when it is reached.
+        blocks: While there is no room, so many blocks of a stranger's device at first,
+        bytes: and so many bytes;
+        link_part: and of the strangers' part so much by one link in an hour.
+    """
+
+    cap: int = 512 << 20
+    circle: float = 0.5
+    wider: float = 0.25
+    groups: float = 0.1
+    mail: float = 0.1
+    strangers: float = 0.05
+    slack: float = 0.02
+    blocks: int = 16
+    bytes: int = 65_536
+    link_part: float = 0.125
+
+    def __post_init__(self) -> None:
+        parts = (self.circle, self.wider, self.groups, self.mail, self.strangers)
+        if self.cap < 1 or min(parts) < 0 or sum(parts) > 1 + 1e-9:
+            raise ValueError("the parts of a quota are not negative, and 1 in all at most")
+
+    @property
+    def low_mark(self) -> int:
+        """Bytes down to which is freed; from there on room is short."""
+        return int(self.cap * (1 - self.mail - self.slack))
+
+    @property
+    def high_mark(self) -> int:
+        """Bytes of blocks beyond which something goes; the rest is for mail."""
+        return int(self.cap * (1 - self.mail))
+
+    def share(self, rank: int) -> int:
+        """Return the bytes that a class has for itself."""
+        part = {CIRCLE_CLASS: self.circle, WIDER_CLASS: self.wider, GROUP_CLASS: self.groups}
+        return int(self.cap * part.get(rank, self.strangers))
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What a node cares about.
 
@@ -110,7 +159,8 @@ class Policy:
         headers_only: Logs of which no bodies are wanted.
         public: Whether it wants what strangers wrote, while there is room.
         live: Whether it stays in a meeting once all is equal.
-        limits: How much of all this.
+        limits: How much of all this in a meeting,
+        quota: and on the disk.
     """
 
     device: bytes
@@ -125,6 +175,7 @@ class Policy:
     public: bool = True
     live: bool = False
     limits: Limits = Limits()
+    quota: Quota = Quota()
 
     @property
     def wants(self) -> bytes:
@@ -134,7 +185,7 @@ class Policy:
         """
         asked = (self.followed, self.near, self.named, self.blocked, self.headers_only)
         sets = [sorted(one) for one in asked]
-        said = encode((int(self.public), sets, sorted(self.groups.items())))
+        said = encode((int(self.public), sets, sorted(self.groups.items()), self.quota.cap))
         return sha256(said).digest()[:8]
 
     def offers(self, peer: Peer | None, shown: frozenset[bytes]) -> bytes:

@@ -18,8 +18,9 @@ from gossip.reading import Reading
 from gossip.receiving import Receiving
 from gossip.talk import SilentError
 from gossip.told import Told
-from gossip.wanted import FETCHED, Compare, Get, Look, Settle, Wanted, next_step
+from gossip.wanted import FETCHED, Bounds, Compare, Get, Look, Settle, Wanted, next_step
 from ledger.chain import Log
+from ledger.store.base import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,7 @@ class Pulling:
         self._held_back: dict[bytes, dict[int, Wanted]] = {}
         self._begun: dict[bytes, set[int]] = {}
         self._after: dict[int, list[Wanted]] = {}
+        self._parked: dict[int, Wanted] = {}
 
     def consider_all(self, logs: Iterable[Wanted]) -> None:
         """Look at logs that were just mentioned."""
@@ -93,7 +95,9 @@ class Pulling:
         person = setting.catalogue.person(key[0])
         rank = setting.policy.rank(key, person)
         is_too_much = rank is not None and self._is_too_much(key, rank)
-        if (is_too_much or setting.policy.cares) and self._awaits_device(key):
+        if rank is not None and setting.catalogue.floor(key, rank) == NEVER:
+            self._settle(wanted, clean=True)  # it was let go
+        elif (is_too_much or setting.policy.cares) and self._awaits_device(key):
             self._held_back.setdefault(key[0], {})[wanted.index] = wanted
         elif rank is None or is_too_much:
             self._decline(wanted, key)
@@ -117,7 +121,12 @@ class Pulling:
         if mine is not None:
             said, missing = (salt.evidence(mine), salt.branches(mine)), mine.entry.missing
         log = setting.catalogue.logs.get(key) or Log(*key)
-        match next_step(wanted, log, missing, said, setting.policy.limits):
+        bounds = self._bounds(key, rank)
+        if bounds is None:
+            self._parked[wanted.index] = wanted
+            return
+        wanted.is_put_off |= bounds.most is not None
+        match next_step(wanted, log, missing, said, setting.policy.limits, bounds):
             case Settle(clean):
                 self._settle(wanted, clean=clean)
             case Look():
@@ -126,6 +135,32 @@ class Pulling:
                 self._comparing.begin(wanted, ranges, rank)
             case Get() as get:
                 self._asking.ask(wanted, get, rank)
+
+    def _bounds(self, key: LogKey, rank: int) -> Bounds | None:
+        """Return which blocks of a log are wanted: of a stranger few while there is no room.
+
+        None where this link is to bring others first.
+        """
+        setting = self._talk.setting
+        low, room = setting.catalogue.floor(key, rank), setting.room
+        if room is None or rank < REST_CLASS or setting.is_invited or not room.is_tight:
+            return Bounds(low)
+        most = room.allowance(key, self._talk.link, self._talk.now)
+        return None if most is None else Bounds(low, most)
+
+    def _unpark(self) -> None:
+        """Go on with logs that waited for others of this link; give up where nothing comes."""
+        room = self._talk.setting.room
+        while self._parked and room is not None:
+            wanted = next(iter(self._parked.values()))
+            if room.has_part(self._talk.link, self._talk.now):
+                del self._parked[wanted.index]
+                self._consider(wanted)
+            elif self.is_quiet:
+                del self._parked[wanted.index]
+                self._settle(wanted, clean=False)
+            else:
+                break
 
     def _is_too_much(self, key: LogKey, rank: int) -> bool:
         """Whether a stranger writes more logs than anybody needs."""
@@ -173,7 +208,9 @@ class Pulling:
     def _settle(self, wanted: Wanted, *, clean: bool) -> None:
         wanted.is_settled = True
         self.reading.settle(wanted.index, clean=clean)
-        key = wanted.key
+        key, room = wanted.key, self._talk.setting.room
+        if key is not None and room is not None:
+            room.release(key, self._talk.link, self._talk.now)
         if key is not None:
             claims = self._talk.setting.claims
             claims.drop(key, self._talk.meeting, failed=not wanted.brought)
@@ -256,9 +293,14 @@ class Pulling:
 
     def pump(self) -> None:
         """Send what is to be asked and acknowledged."""
+        self._unpark()
         self._comparing.send()
         self._asking.send()
         self.reading.acknowledge()
+
+    def heard(self) -> None:
+        """Note that something else that was asked for has come: the peer is not silent."""
+        self._asking.heard = self._talk.now
 
     # --- time ---
 

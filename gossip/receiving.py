@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gossip.control import MAX_EVIDENCE, Mode
+from gossip.policy import REST_CLASS
 from gossip.talk import ProtocolError
 from gossip.wire import MAX_HOPS, Bodies, Data, Proofs, Statements
 from ledger.block import decode_header
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gossip.told import Told
     from gossip.wanted import Wanted
     from gossip.wire import Bulk, RawRun
+    from ledger.block import Header
     from ledger.store.base import LateBody, LogKey
 
 
@@ -84,10 +86,21 @@ class Receiving:
         header = decode_header(run.blocks[0][0])
         wanted = self._asked((header.author, header.log), _BLOCKS, len(run.blocks))
         if wanted is not None:
+            self._weigh(run, header)
             hops = min(run.hops + 1, MAX_HOPS)
             verified = verify_run(run.blocks, self._talk.setting.verify, hops, header)
             self._inbox.add(run=verified)
         return wanted
+
+    def _weigh(self, run: RawRun, header: Header) -> None:
+        """Count what a stranger wrote against this link's part of the strangers' room."""
+        setting, author = self._talk.setting, header.author
+        if setting.room is None:
+            return
+        person = setting.catalogue.person(author)
+        if setting.policy.rank((author, header.log), person) == REST_CLASS:
+            size = sum(len(raw) + len(body or b"") for raw, _, body in run.blocks)
+            setting.room.take((author, header.log), self._talk.link, size, self._talk.now)
 
     def _body(self, late: LateBody) -> Wanted | None:
         wanted = self._asked((late.author, late.log), _BLOCKS)

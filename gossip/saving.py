@@ -9,6 +9,8 @@ from gossip.policy import PUBLIC
 from ledger.store.base import Batch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gossip.cursor import Seen
     from gossip.reading import Reading
     from gossip.talk import Talk
@@ -63,16 +65,17 @@ class Saving:
         self._is_saving = False
         self._reading.acknowledge_seen()
 
-    def finish(self, told: Seen | None) -> None:
+    def finish(self, told: Seen | None, more: Mapping[str, bytes]) -> None:
         """Keep what is known of the peer at the end.
 
         Args:
             told: What he says he processed of this store, if he said so.
+            more: Further notes of him.
         """
         setting, seen = self._talk.setting, self._reading.processed.seen
         if setting.peer is None:
             return
-        device, notes = setting.peer.device, dict[str, bytes | None]()
+        device, notes = setting.peer.device, dict[str, bytes | None](more)
         if told is not None:
             notes[told_note(device)] = told.encode()
         if not self._talk.scopes <= setting.shared | {PUBLIC}:

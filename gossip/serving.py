@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 from gossip.chunks import cut_chunk
 from gossip.control import ID_BYTES, MAX_EVIDENCE, DoneRow, Entries, Ids, Mode, Reason
-from gossip.effects import Branches, Spans
+from gossip.effects import Branches, EnvelopesOf, Spans
 from gossip.fair import FairQueue
 from gossip.jobs import job_of
+from gossip.mail_giving import Errand
 from gossip.outlet import Outlet
 from gossip.packing import branch_units
+from gossip.postal import Leave, Why
 from gossip.shipping import Shipping
 from gossip.talk import ProtocolError
 from gossip.wanted import FETCHED
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gossip.control import Credit, EntryRow, Request, Want
+    from gossip.effects import Answer
     from gossip.jobs import Job
+    from gossip.mailing import Mailing
     from gossip.mentioning import Mentioning
     from gossip.talk import Talk
     from ledger.block import Block
@@ -42,6 +46,8 @@ URGENT: Final = 1
 """Up to this class nothing waits for what is ready."""
 MAX_JOBS: Final = 4
 """Under way for one log; an honest peer asks for one thing of a log at a time."""
+ENVELOPES_TOGETHER: Final = 4
+TOKENS_TOGETHER: Final = 256
 _ENTRIES: Final = 64
 
 
@@ -51,16 +57,18 @@ class Serving:
     Args:
         talk: The session's surroundings.
         mentioned: The logs it was told of.
+        mailing: The mail it was offered.
 
     Attributes:
         outlet: What is ready for it.
     """
 
-    def __init__(self, talk: Talk, mentioned: Mentioning) -> None:
+    def __init__(self, talk: Talk, mentioned: Mentioning, mailing: Mailing | None = None) -> None:
         self._talk = talk
+        self._mailing = mailing
         self._mentioned = mentioned
         self.outlet = Outlet(talk)
-        self._queue: FairQueue[Job] = FairQueue()
+        self._queue: FairQueue[Job | Errand] = FairQueue()
         self._jobs: dict[int, int] = {}
         self._is_reading = False
         self._evidence = 0
@@ -128,6 +136,9 @@ class Serving:
         if taken is None:
             return
         _, job = taken
+        if isinstance(job, Errand):
+            self._run_errands(job)
+            return
         match job.request.mode, job.request.args:
             case _ if job.is_broke:
                 self._finish(job, Reason.BUDGET)
@@ -147,6 +158,50 @@ class Serving:
                 )
             case _:
                 self._read_chunk(job)
+
+    # --- mail ---
+
+    def errands(self, errands: Iterable[Errand]) -> None:
+        """Take what the peer takes of the mail."""
+        for errand in errands:
+            self._queue.put(errand.place, errand)
+        self.pump()
+
+    def _run_errands(self, first: Errand) -> None:
+        """Send a message's worth of envelopes, or of tokens."""
+        giving = cast("Mailing", self._mailing).giving
+        some, most = [first], TOKENS_TOGETHER if first.is_token else ENVELOPES_TOGETHER
+        while len(some) < most and (more := self._queue.take_along(first.rank)) is not None:
+            if not isinstance(more, Errand) or more.is_token is not first.is_token:
+                self._queue.put_back(more.place, more)
+                break
+            some.append(more)
+        wanted = [errand for errand in some if not giving.is_cancelled(errand)]
+        if not wanted:
+            return
+        if first.is_token:
+            frame = giving.token_frame(wanted)
+            self._give(wanted, [frame] if frame else [])
+        else:
+            self._is_reading = True
+            idents = tuple(giving.ident(errand) for errand in wanted)
+            self._talk.load(EnvelopesOf(idents), lambda answer: self._send_mail(wanted, answer))
+
+    def _send_mail(self, errands: list[Errand], answer: Answer) -> None:
+        mailing = cast("Mailing", self._mailing)
+        for errand, raw in zip(errands, cast("list[bytes]", answer), strict=True):
+            frames = mailing.giving.frames(errand, raw)
+            if frames and self._give([errand], frames):
+                mailing.keep(mailing.giving.given(errand))
+        self._have_read()
+
+    def _give(self, errands: list[Errand], frames: list[bytes]) -> bool:
+        """Put frames; say whether there was room for all, and to the peer if there was not."""
+        fits = self._shipping.frames(errands[0].place, frames)
+        if not fits:
+            rows = [errand.row for errand in errands]
+            self.outlet.end(errands[0].rank, Leave(Why.LATER, rows))
+        return fits
 
     def _read_bodies(self, job: Job) -> None:
         if not job.ranges:
@@ -171,7 +226,7 @@ class Serving:
             more = self._queue.take_along(job.request.rank)
             if more is None:
                 break
-            if more.request.mode not in FETCHED or more.is_broke:
+            if isinstance(more, Errand) or more.request.mode not in FETCHED or more.is_broke:
                 self._queue.put_back(more.place, more)
                 break
             jobs.append(more)
@@ -244,7 +299,7 @@ class Serving:
         room = MAX_EVIDENCE - self._evidence
         now = messages[: max(room, 0)]
         self._evidence += len(now)
-        fits = self._shipping.frames(job, map(encode_message, now))
+        fits = self._shipping.frames(job.place, map(encode_message, now))
         reason = Reason.ALL if len(now) == len(messages) else Reason.LATER
         self._finish(job, reason if fits else Reason.BUDGET)
 

@@ -20,9 +20,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from gossip import control
-from gossip.control import STAYS, VERSION, Bye, Hello
+from gossip.control import CARRIES, STAYS, VERSION, Bye, Hello
 from gossip.describing import Describing
 from gossip.effects import Effect, End, Finish
+from gossip.mailing import Mailing
+from gossip.postal import Envelopes, Leave, Offers, Pieces, Take, Tokens
 from gossip.pulling import Pulling
 from gossip.saving import Saving
 from gossip.serving import Serving
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gossip.effects import Answer
+    from gossip.postal import Notice, Post
     from gossip.wire import Message
     from ledger.store.base import Absorbed, LogKey
 
@@ -81,7 +84,9 @@ class Session:
         self._talk = Talk(setting, setting.claims.enter())
         self._pulling = Pulling(self._talk)
         self._describing = Describing(self._talk, self._pulling.told.knows)
-        self._serving = Serving(self._talk, self._describing.mentioned)
+        mail, inbox = setting.mail, self._pulling.inbox
+        self._mailing = Mailing(self._talk, mail, inbox) if mail is not None else None
+        self._serving = Serving(self._talk, self._describing.mentioned, self._mailing)
         self._saving = Saving(self._talk, self._pulling.reading)
         self._began = self._heard = 0.0
         self._stays = False
@@ -163,6 +168,7 @@ class Session:
             self._pulling.next_tick,
             self._describing.cover_due,
             self._saving.due,
+            self._mailing.next_tick if self._mailing is not None else None,
             None if waits is None else waits + limits.stall,
         ]
         return min((at for at in due if at is not None), default=None)
@@ -177,8 +183,17 @@ class Session:
             self._describing.scopes.awaits_since,
             None if unacked is None else max(unacked, outlet.moved),
             self._heard if self.state is State.PARTING else None,
+            self._awaits_mail_since,
         ]
         return min((at for at in since if at is not None), default=None)
+
+    @property
+    def _awaits_mail_since(self) -> float | None:
+        """Other things may go first on a slow link: anything that comes will do."""
+        mailing = self._mailing
+        if mailing is None or not mailing.is_waiting:
+            return None
+        return max(mailing.moved, self._heard)
 
     # --- the machine ---
 
@@ -205,14 +220,17 @@ class Session:
         limits = policy.limits
         self._enter(State.GREETING)
         self._began = self._talk.now
+        features = (STAYS if policy.live else 0) | (CARRIES if self._mailing else 0)
         self._talk.send(
             Hello(
                 (VERSION,),
-                STAYS if policy.live else 0,
+                features,
                 limits.frame,
                 limits.window,
                 limits.receive,
                 self._describing.greet(),
+                self._mailing.greet() if self._mailing else None,
+                self._describing.parts(),
             )
         )
 
@@ -236,6 +254,9 @@ class Session:
         told = message.contact if is_contact else None
         self._serving.outlet.begin(message.window, message.budget)
         self._pulling.reading.begin(told)
+        self._describing.compare(message.parts if is_contact else b"")
+        if self._mailing is not None:
+            self._mailing.begin(message)
         self._describing.begin(told.seen if told is not None else None, is_contact=is_contact)
 
     def _dispatch(self, message: Message, size: int) -> None:  # noqa: C901, PLR0912  one a message
@@ -269,9 +290,22 @@ class Session:
                 self._has_left = True
             case Data() | Bodies() | Statements() | Proofs():
                 pulling.receive(message, size)
+            case Envelopes() | Pieces() | Tokens() | Offers() | Take() | Leave():
+                self._post(message, size)
             case Hello() | Unknown():
                 pass
         pulling.pump()
+
+    def _post(self, message: Post | Notice, size: int) -> None:
+        if self._mailing is None:
+            raise ProtocolError("mail that was not agreed upon")
+        if isinstance(message, Envelopes | Pieces | Tokens):
+            self._mailing.receive(message, size)
+            self._pulling.heard()
+            return
+        self._mailing.steer(message)
+        if isinstance(message, Take):
+            self._serving.errands(self._mailing.giving.take(message))
 
     def _notice(self, logs: Mapping[LogKey, bool]) -> None:
         if self.state is not State.IDLE:
@@ -280,6 +314,8 @@ class Session:
             self._pulling.reconsider(logs)
             self._pulling.pump()
             self._describing.pump()
+            if self._mailing is not None:
+                self._mailing.changed()
 
     def _tick(self) -> None:
         now, limits = self._talk.now, self._setting.policy.limits
@@ -293,6 +329,12 @@ class Session:
             self._describing.cover()
         if (due := self._saving.due) is not None and now >= due:
             self._saving.save()
+        if (
+            self._mailing is not None
+            and (due := self._mailing.next_tick) is not None
+            and now >= due
+        ):
+            self._mailing.tick()
         self._pulling.tick()
 
     def _advance(self) -> None:
@@ -300,9 +342,9 @@ class Session:
         if self.state in (State.IDLE, State.GREETING, State.CLOSED):
             return
         self._saving.notice()
-        is_equal = (
-            self._pulling.is_done and self._describing.is_told and self._serving.is_idle
-        ) or (self._serving.outlet.is_spent and self._serving.is_idle and self._pulling.is_done)
+        has_all = self._pulling.is_done and (self._mailing is None or self._mailing.is_done)
+        is_told = self._describing.is_told or self._serving.outlet.is_spent
+        is_equal = has_all and is_told and self._serving.is_idle
         is_full = self._describing.mentioned.is_full
         if is_full and self._serving.is_idle and self._pulling.is_quiet:
             self._finish(End.FULL)
@@ -330,7 +372,11 @@ class Session:
     def _finish(self, end: End, detail: str = "") -> None:
         """Store what came and what is known of the peer, and close."""
         self._pulling.inbox.flush_now()
-        self._saving.finish(self._describing.told)
+        notes: dict[str, bytes] = {}
+        if self._mailing is not None:
+            self._mailing.finish()
+            notes = self._mailing.notes()
+        self._saving.finish(self._describing.told, notes)
         self._setting.claims.leave(self._talk.meeting)
         self._enter(State.CLOSED)
-        self._talk.end(Finish(end, detail))
+        self._talk.effect(Finish(end, detail))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gossip.fair import FairQueue, Place
     from gossip.jobs import Job
+    from gossip.mail_giving import Errand
     from gossip.outlet import Outlet
     from gossip.talk import Talk
     from ledger.block import Block
@@ -36,7 +37,7 @@ class Shipping:
         mean: About how many bytes a block has, of those sent lately.
     """
 
-    def __init__(self, talk: Talk, outlet: Outlet, queue: FairQueue[Job]) -> None:
+    def __init__(self, talk: Talk, outlet: Outlet, queue: FairQueue[Job | Errand]) -> None:
         self._talk = talk
         self._outlet = outlet
         self._queue = queue
@@ -77,17 +78,17 @@ class Shipping:
         """Make frames of bodies; say whether the budget had room for all."""
         left = self._outlet.left
         room = self._talk.frame if left is None else min(self._talk.frame, left)
-        return self.frames(job, pack_bodies(blocks, max(room - FRAME_OVERHEAD_BYTES, 1)))
+        return self.frames(job.place, pack_bodies(blocks, max(room - FRAME_OVERHEAD_BYTES, 1)))
 
-    def frames(self, job: Job, frames: Iterable[bytes]) -> bool:
-        """Put frames of one request; say whether the budget had room for all."""
+    def frames(self, place: Place, frames: Iterable[bytes]) -> bool:
+        """Put frames of what waited at ``place``; say whether the budget had room for all."""
         for frame in frames:
             left = self._outlet.left
             if left is not None and len(frame) > left:
                 self._outlet.is_spent = True
                 return False
-            self._queue.spend(job.place, len(frame))
-            self._outlet.put(job.request.rank, frame)
+            self._queue.spend(place, len(frame))
+            self._outlet.put(place.rank, frame)
         return True
 
 

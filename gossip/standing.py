@@ -9,6 +9,7 @@ nobody can make two different states that look alike (docs/protocol.md, standing
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -39,10 +40,14 @@ _CHECK_BRANCHES: Final = context("check/branches")
 _CHECK_ID: Final = context("check/id")
 _CHECK_ROOT: Final = context("check/root")
 _CHECK_BUCKET: Final = context("check/bucket")
+_CHECK_PART: Final = context("check/part")
 _OF_INITIATOR: Final = context("scope/initiator")
 _OF_RESPONDER: Final = context("scope/responder")
 _COUNT: Final = context("scope/count")
 _DECOY: Final = context("scope/decoy")
+_MAIL_TAG: Final = context("mail/tag")
+_MAIL_LOCK: Final = context("mail/lock")
+_MAIL_ID: Final = context("mail/id")
 
 
 class Standing(NamedTuple):
@@ -138,6 +143,7 @@ def branches_digest(branches: Sequence[Block], *, wants_bodies: bool = True) -> 
     return sha256(_BRANCHES + b"".join(shown)).digest()
 
 
+@lru_cache(maxsize=1 << 16)
 def place_of(key: LogKey) -> bytes:
     """Return the hash that says which bucket a log is in: that of its first byte."""
     return sha256(_LOG + key[0] + key[1].to_bytes(4, "big")).digest()
@@ -185,10 +191,26 @@ class Salt:
         """Return what is compared of a scope; of a closed group only members can make it."""
         return self._hash(_CHECK_ROOT, group + digest, ROOT_BYTES)
 
+    def part(self, hashes: Sequence[bytes]) -> bytes:
+        """Return what is compared of some buckets of a scope: of the hash of each, or nothing."""
+        return self._hash(_CHECK_PART, b"".join(hashes), BUCKET_BYTES)
+
     def bucket(self, digest: bytes) -> bytes:
         """Return what is compared of a bucket that is not empty; never zeros."""
         shown = self._hash(_CHECK_BUCKET, digest, BUCKET_BYTES)
         return shown if any(shown) else b"\x00\x00\x00\x01"
+
+    def mail_tag(self, tag: bytes) -> bytes:
+        """Return what names an envelope's tag, 4 bytes."""
+        return self._hash(_MAIL_TAG, tag, 4)
+
+    def mail_lock(self, lock: bytes) -> bytes:
+        """Return what names a token, 5 bytes; an envelope shows the first 3 of its lock's."""
+        return self._hash(_MAIL_LOCK, lock, 5)
+
+    def mail_id(self, ident: bytes) -> bytes:
+        """Return what names an envelope's id, 3 bytes."""
+        return self._hash(_MAIL_ID, ident, 3)
 
     def scope(self, group: bytes, *, of_initiator: bool) -> bytes:
         """Return what names a scope in this session; the public one's name is empty.

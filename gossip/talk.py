@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from gossip.control import Control
     from gossip.cursor import Seen
     from gossip.effects import Answer, Query
+    from gossip.mail import Mail
     from gossip.policy import Peer, Policy
+    from gossip.postal import Notice
+    from gossip.room import Room
     from ledger.run import Verify
     from ledger.store.base import Absorbed, Batch
 
@@ -47,8 +50,14 @@ class Setting:
         peer: Whom the link authenticated, if anybody.
         is_initiator: Whether this side opened the link.
         seen: What was processed of the peer's store, from earlier meetings.
+        told: What the peer said he processed of this store, in earlier meetings.
         shared: Ids of closed groups that the peer has shown to belong to.
         verify: Checks one signature.
+        room: How full this node is; without it nothing is ever too much.
+        is_invited: Whether a person asked for this very meeting: then a stranger's things are
+            taken as a friend's are.
+        mail: What mail this node carries; None if it carries none.
+        mail_seen: What was processed of the peer's mail, from earlier meetings.
         secret: 32 random bytes for this session, of which decoys are made for strangers; without it
             there are none.
     """
@@ -63,6 +72,11 @@ class Setting:
     shared: frozenset[bytes] = frozenset()
     verify: Verify = is_signed
     secret: bytes | None = None
+    room: Room | None = None
+    is_invited: bool = False
+    told: Seen | None = None
+    mail: Mail | None = None
+    mail_seen: Seen | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +92,7 @@ class Counts:
         blocks_out: Blocks that went.
         new: Blocks that were not held before.
         wanted: Blocks that were asked for.
+        envelopes_in: Envelopes that came, asked for or not.
     """
 
     frames_in: int = 0
@@ -88,6 +103,7 @@ class Counts:
     blocks_out: int = 0
     new: int = 0
     wanted: int = 0
+    envelopes_in: int = 0
 
 
 @dataclass(slots=True)
@@ -122,7 +138,12 @@ class Talk:
         """How many logs each side mentions at most."""
         return MAX_STRANGE if self.setting.peer is None else MAX_TOLD
 
-    def send(self, message: Control) -> None:
+    @property
+    def link(self) -> bytes:
+        """Whom the hour's part of a link is counted for: a contact's device, or all strangers."""
+        return b"" if self.setting.peer is None else self.setting.peer.device
+
+    def send(self, message: Control | Notice) -> None:
         """Send a control message."""
         self.send_frame(encode_message(message))
 
@@ -144,8 +165,8 @@ class Talk:
         self._keeps[self._tickets] = then
         self._effects.append(Keep(self._tickets, batch, durable))
 
-    def end(self, effect: Effect) -> None:
-        """Add the last effect."""
+    def effect(self, effect: Effect) -> None:
+        """Add an effect that nobody answers."""
         self._effects.append(effect)
 
     def loaded(self, ticket: int, answer: Answer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gossip.standing import place_of
 from gossip.talk import ProtocolError
 from gossip.wanted import Wanted
 
@@ -75,9 +74,7 @@ class Told:
         if table is None:
             setting = self._talk.setting
             table = dict[bytes, "LogKey | None"]()
-            known = set(setting.catalogue.in_bucket(bucket))
-            known |= {key for key in setting.policy.named if place_of(key)[0] == bucket}
-            for key in known:
+            for key in setting.catalogue.in_bucket(bucket):
                 name = self._talk.salt.short(key, bucket)
                 table[name] = None if name in table else key
             self._shorts[bucket] = table

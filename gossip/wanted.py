@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from gossip.control import Mode
+from ledger.block import MAX_SEQ
 from ledger.chain import MAX_DETACHED
 from ledger.run import SIGNED_EVERY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gossip.comparison import Comparison
     from gossip.control import EntryRow, Mention, Reason
     from gossip.policy import Limits
@@ -151,8 +154,40 @@ _CLEAN: Final = Settle()
 FAILED: Final = Settle(clean=False)
 
 
+class Bounds(NamedTuple):
+    """Which blocks of a log are wanted at all.
+
+    Attributes:
+        low: First seq; what is below it was let go.
+        most: How many blocks more may be taken now, or None.
+    """
+
+    low: int = 1
+    most: int | None = None
+
+    def clip(self, log: Log, theirs: Iterable[Range]) -> tuple[Range, ...]:
+        """Return what of ``theirs`` is within them."""
+        held = sum(piece.high - piece.low + 1 for piece in log.pieces)
+        last = MAX_SEQ if self.most is None else max(self.low - 1, log.head) + self.most
+        if self.most is not None and held > log.head:
+            last = max(last, log.pieces[-1].high)
+        return tuple(
+            (max(low, self.low), min(high, last))
+            for low, high in theirs
+            if high >= self.low and low <= last
+        )
+
+
+UNBOUNDED: Final = Bounds()
+
+
 def next_step(  # noqa: PLR0911  one line for each thing that may be lacking
-    wanted: Wanted, log: Log, missing: int | None, said: tuple[bytes, bytes], limits: Limits
+    wanted: Wanted,
+    log: Log,
+    missing: int | None,
+    said: tuple[bytes, bytes],
+    limits: Limits,
+    bounds: Bounds = UNBOUNDED,
 ) -> Step:
     """Say what to do about a log that does not stand here as it does at the peer.
 
@@ -162,6 +197,7 @@ def next_step(  # noqa: PLR0911  one line for each thing that may be lacking
         missing: Lowest seq whose body is wanted and not held.
         said: What this side would say of its evidence, and of its branches.
         limits: Of a meeting.
+        bounds: Which blocks of it are wanted.
     """
     mention, entry, (evidence, branches) = wanted.mention, wanted.entry, said
     if mention.evidence not in (b"", evidence) and not wanted.has_tried(Mode.EVIDENCE):
@@ -171,7 +207,7 @@ def next_step(  # noqa: PLR0911  one line for each thing that may be lacking
     has_other = entry is not None and entry.branches not in (b"", branches)
     if entry is not None and has_other and not wanted.has_tried(Mode.BRANCHES):
         return Get(Mode.BRANCHES) if log.fork == entry.entry.seq else FAILED
-    theirs = _theirs(wanted)
+    theirs = bounds.clip(log, _theirs(wanted))
     gaps = missing_ranges(log, theirs)
     gaps = [gap for gap in gaps if gap not in wanted.refused]
     if gaps and not wanted.differs:
@@ -202,9 +238,10 @@ def _theirs(wanted: Wanted) -> tuple[Range, ...]:
     return joined + entry.ranges
 
 
-def lacking(wanted: Wanted, log: Log) -> int:
+def lacking(wanted: Wanted, log: Log, bounds: Bounds = UNBOUNDED) -> int:
     """Return how many blocks the peer says it holds that are not held here and could be."""
-    return sum(high - low + 1 for low, high in missing_ranges(log, _theirs(wanted)))
+    theirs = bounds.clip(log, _theirs(wanted))
+    return sum(high - low + 1 for low, high in missing_ranges(log, theirs))
 
 
 def missing_ranges(log: Log, theirs: tuple[Range, ...]) -> list[Range]:

@@ -15,6 +15,19 @@ from gossip.control import Control
 from gossip.control_reader import READ, read_control
 from gossip.control_writer import encode_control
 from gossip.number import MAX_MESSAGE_BYTES, Number
+from gossip.postal import (
+    NUMBERS,
+    Envelopes,
+    Leave,
+    Notice,
+    Offers,
+    Pieces,
+    Post,
+    Take,
+    Tokens,
+    encode_postal,
+    read_postal,
+)
 from ledger.block import MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_LOG, MAX_SEQ
 from ledger.codec import Value, decode, encode, read_head
 from ledger.errors import InvalidError
@@ -79,10 +92,10 @@ class Unknown:
 
 
 Bulk: TypeAlias = Data | Bodies | Statements | Proofs
-Message: TypeAlias = Bulk | Control | Unknown
+Message: TypeAlias = Bulk | Control | Post | Notice | Unknown
 
 
-def encode_message(message: Bulk | Control) -> bytes:
+def encode_message(message: Bulk | Control | Post | Notice) -> bytes:
     """Return the bytes of ``message``; keeping to ``MAX_MESSAGE_BYTES`` is the caller's."""
     match message:
         case Data(runs):
@@ -94,6 +107,8 @@ def encode_message(message: Bulk | Control) -> bytes:
             return encode((Number.STATEMENTS.value, statements))
         case Proofs(proofs):
             return encode((Number.PROOFS.value, proofs))
+        case Offers() | Take() | Leave() | Envelopes() | Pieces() | Tokens():
+            return encode_postal(message)
         case _:
             return encode_control(message)
 
@@ -116,12 +131,16 @@ def decode_message(raw: bytes) -> Message:
             return Statements([_statement(row) for row in rows])
         case [Number.PROOFS, [_, *_] as rows]:
             return Proofs([_proof(row) for row in rows])
-        case [int(number), *fields] if number in READ:
-            return read_control(number, fields)
-        case [int(number), *_] if number >= 0 and number not in _READ:
-            return Unknown(number)
+        case [int(number), *fields] if number >= 0 and number not in _READ:
+            return _read_other(number, fields)
         case _:
             raise InvalidError("not a message, or its fields are wrong")
+
+
+def _read_other(number: int, fields: list[Value]) -> Control | Post | Notice | Unknown:
+    if number in READ:
+        return read_control(number, fields)
+    return read_postal(number, fields) if number in NUMBERS else Unknown(number)
 
 
 _READ: Final = (Number.DATA, Number.BODIES, Number.STATEMENTS, Number.PROOFS)

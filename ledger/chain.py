@@ -12,7 +12,7 @@ where neither of the two follows the block at s - 1, which it vouches for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from ledger.block import ZEROS
@@ -55,6 +55,8 @@ class Log:
         pieces: Disjoint, ascending.
         fork: s, the smallest proven fork, or None.
         bodies_missing: How many held blocks of the pieces lack their body.
+        bytes: Of the headers and bodies held, kept branches included; says nothing of what the
+            log is, so two logs that differ in nothing else are equal.
     """
 
     author: bytes
@@ -63,6 +65,7 @@ class Log:
     pieces: tuple[Piece, ...] = ()
     fork: int | None = None
     bodies_missing: int = 0
+    bytes: int = field(default=0, compare=False)
 
     @property
     def joined(self) -> Piece | None:
@@ -165,7 +168,7 @@ def place(log: Log, run: Run, held: Mapping[int, Held]) -> Placement:
             sign = run.high
         merged = _union(merged, piece)
     pieces = tuple(sorted((*apart, merged)))
-    after = Log(log.author, log.number, log.roots, pieces, log.fork, log.bodies_missing)
+    after = Log(log.author, log.number, log.roots, pieces, log.fork, log.bodies_missing, log.bytes)
     new = _gaps(run.low, run.high, log.pieces)
     if new and len(after.detached) > max(MAX_DETACHED, len(log.detached)):
         return Refused(f"more than {MAX_DETACHED} detached segments; bring the blocks before them")
@@ -249,6 +252,20 @@ def cut(log: Log, fork: int, tips: Mapping[int, Held]) -> Log:
         elif piece.low < fork:
             pieces.append(piece._replace(high=fork - 1, tip=tips[fork - 1].id))
     return replace(log, pieces=tuple(pieces), fork=fork)
+
+
+def forget(log: Log, below: int, previous: bytes) -> Log:
+    """Let go the blocks of ``log`` before seq ``below``; what is left of its pieces is detached.
+
+    Args:
+        log: What is held; it is not forked below ``below``.
+        below: First seq to keep.
+        previous: What the block at ``below`` follows, where a piece spans it.
+    """
+    pieces = [piece for piece in log.pieces if piece.high >= below]
+    if pieces and pieces[0].low < below:
+        pieces[0] = pieces[0]._replace(low=below, previous=previous)
+    return replace(log, pieces=tuple(pieces))
 
 
 class BranchBlock(NamedTuple):

@@ -8,8 +8,10 @@ import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gossip.control import MAIL_RUN_BYTES
 from ledger.block import SALT_BYTES
 from ledger.errors import PassalongError
 from ledger.keys import PersonKey
@@ -18,6 +20,8 @@ from ledger.kinds.describe import describe
 from ledger.kinds.post import KIND, Post
 from ledger.views.contacts import Contact, list_contacts, resolve
 from ledger.views.timeline import FeedPost, Timeline
+from mesh.addressing import Readers
+from mesh.mailbag import Mailbag
 from mesh.node import (
     SOCIAL_LOG,
     Node,
@@ -39,14 +43,16 @@ from mesh.port import (
     LogRow,
     NodePort,
     Posted,
+    Stick,
     WhoAmI,
 )
-from mesh.sneakernet import export_bundle, import_bundle, inspect_bundle
+from mesh.readers import Bearer, find_readers, policy_of
+from mesh.sneakernet import BundleError, export_bundle, import_bundle, inspect_bundle
+from mesh.stick_folder import import_folder
 from mesh.writer import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Sequence
 
     from ledger.block import Block
     from ledger.views.people import People
@@ -150,6 +156,7 @@ class DirectPort:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._store = node.store
+        self._exporting = asyncio.Lock()
 
     async def whoami(self) -> WhoAmI:
         secrets: Secrets = self._node.secrets
@@ -256,21 +263,64 @@ class DirectPort:
         return rows
 
     async def export_bundle(
-        self, target: File, *, max_bytes: int | None = None, progress: Progress | None = None
+        self,
+        target: File,
+        *,
+        to: Sequence[str] = (),
+        seal: bool = False,
+        max_bytes: int | None = None,
+        part_bytes: int | None = None,
+        progress: Progress | None = None,
     ) -> Exported:
-        return await export_bundle(self._store, target, max_bytes=max_bytes, progress=progress)
+        if part_bytes is not None and not isinstance(target, Path):
+            raise BundleError("parts are files; name a file, not a pipe")
+        async with self._exporting:
+            readers = await self._readers(to, seal=seal) if to or seal else None
+            return await export_bundle(
+                self._store,
+                target,
+                max_bytes=max_bytes,
+                part_bytes=part_bytes,
+                readers=readers,
+                mailbag=await self._mailbag(),
+                progress=progress,
+            )
+
+    async def _readers(self, to: Sequence[str], *, seal: bool) -> Readers:
+        people = await self._node.people()
+        contacts = await self._contacts(people)
+        own = self._node.secrets.keys.public
+        devices = find_readers(to, people, contacts, self._node.secrets.person, own)
+        return Readers(await self._bearer(), devices, seal, people.person)
+
+    async def _mailbag(self) -> Mailbag:
+        around, own = self._node.around, self._node.secrets.keys.public
+        return await Mailbag.open(
+            self._store, own, now_ms=around.now, run=around.random(MAIL_RUN_BYTES)
+        )
+
+    async def _bearer(self) -> Bearer:
+        secrets: Secrets = self._node.secrets
+        policy = await policy_of(self._store, secrets.keys.public, secrets.person)
+        return Bearer(self._store, secrets.keys, policy, self._node.around.random)
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
         return await import_bundle(
             self._node.writer,
             source,
             own=self._node.secrets.keys.public,
+            bearer=await self._bearer(),
+            mailbag=await self._mailbag(),
             seen=self._node.around.now(),
             progress=progress,
         )
 
+    async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:
+        return await import_folder(folder, lambda file: self.import_bundle(file, progress=progress))
+
     async def inspect_bundle(self, source: File) -> Inspected:
-        return await inspect_file(source)
+        keys = self._node.secrets.keys
+        return await asyncio.to_thread(inspect_bundle, source, keys=keys)
 
     async def check(self) -> Checked:
         problems = await self._store.check()

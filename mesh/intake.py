@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from gossip.bundle import BundleReader
+from gossip.bundle import BundleReader, SealedForOthersError
+from gossip.postal import Envelopes, Tokens
 from gossip.wire import (
     MAX_HOPS,
     Bodies,
@@ -22,9 +23,10 @@ from ledger.statement import Revocation, decode_revocation
 from ledger.store.base import Batch, LateBody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gossip.wire import RawRun
+    from ledger.keys import DeviceKeys
     from mesh.port import Progress
 
 CHUNK_BYTES: Final = 1 << 16
@@ -35,6 +37,13 @@ BATCH_BYTES: Final = 4 << 20
 class Intake:
     """Reads one bundle.
 
+    Args:
+        stream: Where from.
+        progress: Told bytes read, and the stream's size where it has one.
+        keys: This device's, to open a sealed bundle with.
+        mail: Given the mail that the bundle carries; without it that is passed over.
+        must_open: Refuse a bundle that is sealed to others, rather than look at its frames.
+
     Attributes:
         reader: Knows how the bundle ended, once ``batches`` is through.
         refused: Blocks, bodies, statements, proofs and messages that did not hold.
@@ -42,13 +51,23 @@ class Intake:
         bytes: Read so far.
     """
 
-    def __init__(self, stream: BinaryIO, progress: Progress | None) -> None:
-        self.reader = BundleReader()
+    def __init__(
+        self,
+        stream: BinaryIO,
+        progress: Progress | None,
+        keys: DeviceKeys | None = None,
+        mail: Callable[[Envelopes | Tokens], None] | None = None,
+        *,
+        must_open: bool = True,
+    ) -> None:
+        self.reader = BundleReader(keys)
         self.refused = 0
         self.skipped = 0
         self.bytes = 0
         self._stream = stream
         self._progress = progress
+        self._mail = mail
+        self._must_open = must_open
         self._size = _size(stream)
         self._clear()
 
@@ -64,6 +83,7 @@ class Intake:
 
         Raises:
             NotABundleError: Nothing could be read.
+            SealedForOthersError: Only others can read it.
         """
         while not self.reader.ended and (chunk := self._stream.read(CHUNK_BYTES)):
             self.bytes += len(chunk)
@@ -72,6 +92,8 @@ class Intake:
                 self._take(raw)
                 if self._is_full():
                     yield self._batch()
+            if self.reader.is_locked and self._must_open:
+                raise SealedForOthersError
             if self._progress is not None:
                 self._progress(self.bytes, self._size)
         self.reader.close()
@@ -106,6 +128,8 @@ class Intake:
                 self._verify_statements(statements)
             case Proofs(proofs):
                 self._verify_proofs(proofs)
+            case Envelopes() | Tokens() if self._mail is not None:
+                self._mail(message)
             case _:
                 self.skipped += 1
 

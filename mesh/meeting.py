@@ -14,7 +14,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
-from gossip.notes import groups_note, recall, recall_groups, seen_note
+from gossip.notes import (
+    groups_note,
+    mail_note,
+    recall,
+    recall_groups,
+    recall_mail,
+    recall_told,
+    seen_note,
+    told_note,
+)
 from gossip.session import Session
 from gossip.talk import Setting
 from ledger.errors import StoreError
@@ -75,6 +84,9 @@ class Meeting:
         peer: Whom the link authenticated, if anybody.
         seen: As ``gossip.notes.recall`` returns it.
         shared: As ``gossip.notes.recall_groups`` does.
+        told: As ``gossip.notes.recall_told`` does.
+        mail_seen: As ``gossip.notes.recall_mail`` does.
+        is_invited: Whether a person asked for this very meeting.
 
     Raises:
         ValueError: The link takes no frames as long as every node has to.
@@ -93,6 +105,9 @@ class Meeting:
         peer: Peer | None = None,
         seen: Seen | None = None,
         shared: frozenset[bytes] = frozenset(),
+        told: Seen | None = None,
+        mail_seen: Seen | None = None,
+        is_invited: bool = False,
     ) -> None:
         catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
         frame = min(policy.limits.frame, link.info.max_frame)
@@ -108,6 +123,11 @@ class Meeting:
                 seen,
                 shared,
                 secret=secret,
+                room=holdings.room,
+                is_invited=is_invited,
+                mail=holdings.mail,
+                told=told,
+                mail_seen=mail_seen,
             )
         )
         self._link = link
@@ -261,6 +281,7 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     is_initiator: bool,
     secret: bytes,
     peer: Peer | None = None,
+    is_invited: bool = False,
 ) -> Outcome:
     """Meet whoever is at the other end of ``link``; see ``Meeting``.
 
@@ -271,6 +292,8 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     note = None if peer is None else await store.note(seen_note(peer.device))
     seen = recall(note, holdings.policy.wants)
     groups = None if peer is None else await store.note(groups_note(peer.device))
+    mail = None if peer is None else await store.note(mail_note(peer.device))
+    told = None if peer is None else await store.note(told_note(peer.device))
     try:
         meeting = Meeting(
             link,
@@ -283,6 +306,9 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
             peer=peer,
             seen=seen,
             shared=recall_groups(groups),
+            told=recall_told(told),
+            mail_seen=recall_mail(mail),
+            is_invited=is_invited,
         )
     except ValueError:
         await link.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 from ledger.errors import PassalongError as PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 __all__ = ["NodePort", "PortError"]
@@ -22,6 +22,7 @@ Progress: TypeAlias = "Callable[[int, int | None], None]"
 """Told what is done so far and, where it is known, of how much; bytes or blocks."""
 File: TypeAlias = "Path | BinaryIO"
 """A path, or a stream that is read or written once, from its beginning."""
+DeviceKey: TypeAlias = bytes
 Plain: TypeAlias = "int | bytes | str | list[Plain] | None"
 
 
@@ -113,11 +114,16 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What went into a bundle."""
+    """What went into a bundle.
+
+    Attributes:
+        parts: How many files it is in.
+    """
 
     blocks: int
     envelopes: int
     bytes: int
+    parts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,37 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
+class StickRow:
+    """What became of a file in a folder of bundles.
+
+    Attributes:
+        file: Its name.
+        outcome: ``taken``, ``damaged`` (what was whole was taken), ``sealed for others``, ``not a
+            bundle`` or ``unreadable``.
+        imported: What came out of it, if anything could.
+        problem: Why not all did.
+    """
+
+    file: str
+    outcome: str
+    imported: Imported | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stick:
+    """What came out of a folder.
+
+    Attributes:
+        files: By name.
+        left_out: How many more bundles there were than are taken at once.
+    """
+
+    files: list[StickRow]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
 class BundledLog:
     """What a bundle holds of one log."""
 
@@ -153,7 +190,17 @@ class BundledLog:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What is in a bundle; nothing was stored."""
+    """What is in a bundle; nothing was stored.
+
+    Attributes:
+        complete: Whether all of it is there; of one that is sealed to others, as far as can be
+            seen.
+        slots: Of a sealed bundle, how many it has for readers, filled or not; else 0.
+        opened: Whether this device could read it.
+        writer: The device that sealed it, if it could be opened.
+        count: Which of that device's exports it is.
+        part: Which part of that.
+    """
 
     bytes: int
     blocks: int
@@ -165,6 +212,11 @@ class Inspected:
     complete: bool
     damage: str | None
     logs: list[BundledLog]
+    slots: int
+    opened: bool
+    writer: DeviceKey | None
+    count: int
+    part: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,19 +283,35 @@ class NodePort(Protocol):
         ...
 
     async def export_bundle(
-        self, target: File, *, max_bytes: int | None = None, progress: Progress | None = None
+        self,
+        target: File,
+        *,
+        to: Sequence[str] = (),
+        seal: bool = False,
+        max_bytes: int | None = None,
+        part_bytes: int | None = None,
+        progress: Progress | None = None,
     ) -> Exported:
-        """Write an open bundle; a file appears whole or not at all.
+        """Write a bundle; a file appears whole or not at all.
 
         Args:
             target: Where to.
+            to: Persons; only what they lack goes.
+            seal: Only they can read it, and learn what came from them; without ``to`` one's own
+                other devices.
             max_bytes: Size it must not exceed: then the newest of each log goes first.
+            part_bytes: Size of each part, at least 100,000; they are named after ``target``, which
+                must be a path then.
             progress: Told blocks.
         """
         ...
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
         """Take in all that a bundle holds; what came whole before any damage is kept."""
+        ...
+
+    async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:
+        """Take in the bundles that lie in a folder: regular files ``*.passalong``, by name."""
         ...
 
     async def inspect_bundle(self, source: File) -> Inspected:

@@ -7,124 +7,109 @@ bounded.
 
 from __future__ import annotations
 
-import stat
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
-from gossip.bundle import BundleWriter, NotABundleError
+from gossip.bundle import BundleWriter
+from gossip.number import MAX_MESSAGE_BYTES
 from gossip.packing import Packer
-from ledger.errors import PassalongError
-from ledger.store.base import Absorbed
-from mesh.home import explain, whole_file
-from mesh.intake import Intake
+from mesh.acknowledging import Contents, acknowledge
+from mesh.addressing import address
+from mesh.mailbag import Posted, PostIn
+from mesh.parts import LEAST_PART_BYTES, BundleError, PartWriter
 from mesh.port import BundledLog, Exported, Imported, Inspected
-from mesh.serve import LEAST_BYTES, serve
+from mesh.serve import LEAST_BYTES, plan, serve
+from mesh.stick import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from ledger.keys import DeviceKeys
     from ledger.run import Run
-    from ledger.store.base import Batch, LogKey, Store
+    from ledger.store.base import Absorbed, Batch, LogKey, Store
+    from mesh.addressing import Readers
+    from mesh.intake import Intake
+    from mesh.mailbag import Mailbag
     from mesh.port import File, Progress
+    from mesh.readers import Bearer
+
+__all__ = ["BundleError", "export_bundle", "import_bundle", "inspect_bundle"]
+
+_PART_ROOM: Final = 72_000
+"""Of a part: its header, and the headers of a unit whose bodies begin the part."""
 
 
-class BundleError(PassalongError):
-    """A bundle cannot be written or read where it was asked for."""
-
-
-class _Stick:
-    """What a bundle is read from. It ends where it cannot be read on; ``failure`` says why."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.failure: OSError | None = None
-        self.seekable, self.seek, self.tell = stream.seekable, stream.seek, stream.tell
-        self._stream = stream
-
-    def read(self, size: int) -> bytes:
-        """Return up to ``size`` bytes; none at the end."""
-        try:
-            return self._stream.read(size)
-        except OSError as exc:
-            self.failure = exc
-            return b""
-
-    def take(self, progress: Progress | None) -> Intake:
-        """Begin to read the bundle."""
-        return Intake(cast("BinaryIO", self), progress)
-
-    def damage(self, intake: Intake) -> str | None:
-        """Say why the bundle could not be read to its end."""
-        if self.failure is not None and intake.reader.trailer is None:
-            return f"reading failed: {self.failure.strerror or self.failure}"
-        return intake.reader.damage
-
-
-@contextmanager
-def open_source(source: File) -> Iterator[_Stick]:
-    """Open a bundle for reading: a regular file, or a stream that is open already."""
-    if not isinstance(source, Path):
-        with _explained(_Stick(source), Path("the bundle")) as stick:
-            yield stick
-        return
-    try:
-        if not stat.S_ISREG(source.stat().st_mode):
-            raise BundleError(f"{source} is not a file; name a bundle, or - to read from a pipe")
-        # a buffer would lose what it had read when the disk failed
-        with source.open("rb", buffering=0) as file, _explained(_Stick(file), source) as stick:
-            yield stick
-    except OSError as exc:
-        raise explain(exc, source) from exc
-
-
-@contextmanager
-def _explained(stick: _Stick, name: Path) -> Iterator[_Stick]:
-    """A bundle that was not read as far as its header need not be to blame."""
-    try:
-        yield stick
-    except NotABundleError as exc:
-        if stick.failure is None:
-            raise
-        raise explain(stick.failure, name) from exc
-
-
-@contextmanager
-def _open_target(target: File) -> Iterator[BinaryIO]:
-    """Open a bundle for writing; a stream whose reader went away says so by itself."""
-    if isinstance(target, Path):
-        with whole_file(target) as file:
-            yield file
-        return
-    try:
-        yield target
-    except BrokenPipeError:
-        raise
-    except OSError as exc:
-        raise explain(exc, Path("the bundle")) from exc
-
-
-async def export_bundle(
-    store: Store, target: File, *, max_bytes: int | None = None, progress: Progress | None = None
+async def export_bundle(  # noqa: PLR0913  all that may be asked of an export
+    store: Store,
+    target: File,
+    *,
+    max_bytes: int | None = None,
+    part_bytes: int | None = None,
+    readers: Readers | None = None,
+    mailbag: Mailbag | None = None,
+    progress: Progress | None = None,
 ) -> Exported:
-    """Write all that ``store`` holds, or the newest of it up to ``max_bytes``, to ``target``.
+    """Write what ``store`` holds, or the newest of it up to ``max_bytes``, to ``target``.
+
+    Args:
+        store: Where from.
+        target: Where to; of a bundle in parts, what these are named after.
+        max_bytes: Of all parts together.
+        part_bytes: Of each part; None for one file.
+        readers: For whom: only what they lack goes. None for everybody.
+        mailbag: The mail that goes along; of a bundle of limited size it gets a quarter at most.
+        progress: Told blocks.
 
     Raises:
-        BundleError: ``max_bytes`` is too small for any bundle.
+        BundleError: ``max_bytes`` or ``part_bytes`` is too small, or the readers are too many.
         HomeError: The file cannot be written; what stood there before still does.
     """
-    if max_bytes is not None and max_bytes < LEAST_BYTES:
-        raise BundleError(f"a bundle needs at least {LEAST_BYTES} bytes")
-    with _open_target(target) as file:
-        writer, packer, size = BundleWriter(), Packer(), 0
-        size += file.write(writer.begin())
-        async for raw in serve(store, packer, max_bytes):
-            size += file.write(writer.message(raw))
+    if part_bytes is not None and part_bytes < LEAST_PART_BYTES:
+        raise BundleError(f"a part needs at least {LEAST_PART_BYTES:,} bytes")
+    said = None if readers is None else await address(readers, part_bytes)
+    room = _room(max_bytes, part_bytes, 0 if said is None else said.overhead)
+    posted = Posted.nothing() if mailbag is None else await mailbag.messages(_quarter(room))
+    room = None if room is None else room - posted.size
+    chosen = await plan(store, room, None if said is None else said.lacking)
+    limit = MAX_MESSAGE_BYTES
+    if part_bytes is not None:
+        limit = min(limit, part_bytes - _PART_ROOM)
+    packer = Packer(limit)
+    is_sealed = readers is not None and readers.is_sealed
+    make = await said.begin(chosen) if said is not None and is_sealed else _open_writer
+    with PartWriter(target, part_bytes, make) as parts:
+        for raw in posted.messages:
+            parts.message(raw)
+        async for raw in serve(store, chosen, packer):
+            parts.message(raw)
             if progress is not None:
                 progress(packer.blocks, None)
-        size += file.write(writer.end(packer.blocks))
-        file.flush()
-    return Exported(packer.blocks, 0, size)
+        parts.end(packer.blocks, posted.envelopes)
+    if mailbag is not None:
+        await mailbag.gave(posted)
+    return Exported(packer.blocks, posted.envelopes, parts.size, parts.part)
+
+
+def _quarter(room: int | None) -> int | None:
+    return None if room is None else room // 4
+
+
+def _open_writer(_: int) -> BundleWriter:
+    return BundleWriter()
+
+
+def _room(max_bytes: int | None, part_bytes: int | None, overhead: int) -> int | None:
+    """Return how many bytes there are for messages and their frames; None for any number."""
+    if max_bytes is None:
+        return None
+    least = LEAST_BYTES + overhead
+    if max_bytes < least:
+        raise BundleError(f"a bundle needs at least {least:,} bytes")
+    room = max_bytes - LEAST_BYTES // 2 - overhead
+    if part_bytes is None or max_bytes <= part_bytes:
+        return room
+    # how much of a part stays empty nobody knows before: a message more may not have fitted
+    wasted = overhead + LEAST_BYTES + _PART_ROOM
+    filled = max(1, part_bytes - wasted - min(MAX_MESSAGE_BYTES, part_bytes - _PART_ROOM))
+    return max(LEAST_BYTES, min(room, room * filled // (filled + wasted)))
 
 
 class Taker(Protocol):
@@ -135,12 +120,33 @@ class Taker(Protocol):
         ...
 
 
-async def import_bundle(
+@dataclass(slots=True)
+class _Tally:
+    """What the batches of a bundle came to."""
+
+    new: int = 0
+    known: int = 0
+    refused: int = 0
+    is_rolled_back: bool = False
+    contents: Contents = field(default_factory=Contents)
+
+    def add(self, batch: Batch, absorbed: Absorbed, *, is_sealed: bool) -> None:
+        self.new += absorbed.new
+        self.known += absorbed.known
+        self.refused += len(absorbed.refused)
+        self.is_rolled_back |= absorbed.rolled_back
+        if is_sealed:
+            self.contents.add(batch, absorbed)
+
+
+async def import_bundle(  # noqa: PLR0913  what an import needs of its surroundings
     store: Taker,
     source: File,
     *,
     seen: int,
     own: bytes | None = None,
+    bearer: Bearer | None = None,
+    mailbag: Mailbag | None = None,
     progress: Progress | None = None,
 ) -> Imported:
     """Take in what ``source`` holds.
@@ -150,38 +156,60 @@ async def import_bundle(
         source: A bundle.
         seen: Now, ms since 1970.
         own: This node's device; others bringing blocks of it show that the home is an old copy.
+        bearer: This node, which opens what is sealed to it; None for open bundles only.
+        mailbag: Takes the mail; without it that is passed over.
         progress: Told bytes read, and the file's size where there is one.
 
     Raises:
         NotABundleError: Nothing could be read.
+        SealedForOthersError: Only others can.
         HomeError: The file cannot be read.
         StoreError: The store failed; what was committed before stays.
     """
-    total = Absorbed()
+    tally = _Tally()
+    keys = None if bearer is None else bearer.keys
     with open_source(source) as stick:
-        intake = stick.take(progress)
+        post = None if mailbag is None else PostIn(mailbag)
+        intake = stick.take(progress, keys, None if post is None else post.take)
+        if post is not None:
+            post.reader = intake.reader
         for batch in intake.batches():
-            absorbed = await store.absorb(replace(batch, own=own), seen=seen, durable=True)
-            total.new += absorbed.new
-            total.known += absorbed.known
-            total.rolled_back |= absorbed.rolled_back
-            intake.refused += len(absorbed.refused)
+            whole = replace(batch, own=own)
+            absorbed = await store.absorb(
+                whole if post is None else post.into(whole), seen=seen, durable=True
+            )
+            if mailbag is not None:
+                await mailbag.stored(absorbed.mail)
+            tally.add(batch, absorbed, is_sealed=intake.reader.header is not None)
+    reader = intake.reader
+    refused = intake.refused + tally.refused + (0 if post is None else post.refused)
+    is_whole = reader.trailer is not None and reader.damage is None
+    notes = None
+    if bearer is not None and is_whole and not refused and not intake.skipped:
+        notes = await acknowledge(bearer, reader, tally.contents)
+        if notes is not None:
+            await store.absorb(notes, seen=seen, durable=True)
     return Imported(
-        new_blocks=total.new,
-        known_blocks=total.known,
-        envelopes=0,
-        refused=intake.refused,
-        complete=intake.reader.trailer is not None and intake.reader.damage is None,
+        new_blocks=tally.new,
+        known_blocks=tally.known,
+        envelopes=0 if post is None else post.new,
+        refused=refused,
+        complete=is_whole,
         damage=stick.damage(intake),
-        warnings=_warnings(intake, rolled_back=total.rolled_back),
+        warnings=_warnings(intake, tally),
     )
 
 
-def _warnings(intake: Intake, *, rolled_back: bool) -> list[str]:
+def _warnings(intake: Intake, tally: _Tally) -> list[str]:
     warnings: list[str] = []
     if intake.skipped:
         warnings.append(f"{intake.skipped} parts are of a newer version; update passalong")
-    if rolled_back:
+    if tally.refused:
+        warnings.append(
+            "there was no room for blocks whose predecessors are missing; take in what else there"
+            " is, then this again"
+        )
+    if tally.is_rolled_back:
         warnings.append(
             "this bundle holds blocks of this very device that this home had lost; it is an old"
             " copy: run `passalong restore --words-file FILE` to go on as a new device"
@@ -189,8 +217,12 @@ def _warnings(intake: Intake, *, rolled_back: bool) -> list[str]:
     return warnings
 
 
-def inspect_bundle(source: File, *, progress: Progress | None = None) -> Inspected:
+def inspect_bundle(
+    source: File, *, keys: DeviceKeys | None = None, progress: Progress | None = None
+) -> Inspected:
     """Say what ``source`` holds, verified as for an import, and store nothing.
+
+    Of a bundle that is sealed to others only the frames are looked at.
 
     Raises:
         NotABundleError: Nothing could be read.
@@ -199,7 +231,7 @@ def inspect_bundle(source: File, *, progress: Progress | None = None) -> Inspect
     logs: dict[LogKey, BundledLog] = {}
     blocks = bodies = statements = proofs = 0
     with open_source(source) as stick:
-        intake = stick.take(progress)
+        intake = stick.take(progress, keys, must_open=False)
         for batch in intake.batches():
             statements += len(batch.revocations)
             proofs += len(batch.proofs)
@@ -217,9 +249,14 @@ def inspect_bundle(source: File, *, progress: Progress | None = None) -> Inspect
         proofs=proofs,
         envelopes=reader.trailer.envelopes if reader.trailer else 0,
         refused=intake.refused,
-        complete=reader.trailer is not None and reader.damage is None,
+        complete=reader.damage is None and (reader.trailer is not None or reader.is_locked),
         damage=stick.damage(intake),
         logs=[logs[key] for key in sorted(logs)],
+        slots=reader.start.slot_count if reader.start is not None else 0,
+        opened=not reader.is_locked,
+        writer=reader.header.device if reader.header is not None else None,
+        count=reader.header.count if reader.header is not None else 0,
+        part=reader.header.part if reader.header is not None else 0,
     )
 
 

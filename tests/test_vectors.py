@@ -9,6 +9,7 @@ import pytest
 
 from ledger.errors import InvalidError, MeaninglessError
 from tests.vectors.read_gossip import read_bundle
+from tests.vectors.read_sealed import read_sealed_bundle
 from tests.vectors.reading import READERS, read
 from tests.vectors.showing import hexed
 
@@ -44,6 +45,14 @@ def test_a_bundle_reads_the_same_in_pieces_of_any_size() -> None:
     for vector in vectors(FOLDER / "bundle.json", "good"):
         for piece in (1, 7, 500):
             assert read_bundle(vector["in"], piece) == vector["out"], (vector["name"], piece)
+
+
+def test_a_sealed_bundle_reads_the_same_in_pieces_of_any_size() -> None:
+    found = [v for v in vectors(FOLDER / "sealed.json", "good") if v["of"] == "sealed bundle"]
+    assert found
+    for vector in found:
+        for piece in (1, 7, 500):
+            assert read_sealed_bundle(vector["in"], piece) == vector["out"], (vector["name"], piece)
 
 
 def test_a_bundle_cut_at_any_byte_gives_every_whole_frame_before_the_cut() -> None:
@@ -104,6 +113,8 @@ def test_the_specification_quotes_the_worked_examples_byte_for_byte() -> None:
         ("bundle.json", "one block"),
         ("control.json", "HELLO, to a contact"),
         ("control.json", "NEW, a page of three logs"),
+        ("mail.json", "ENVELOPES"),
+        ("mail.json", "OFFERS, a page"),
     ]
     for file, name in examples:
         example = next(v for v in vectors(FOLDER / file, "good") if v["name"] == name)

@@ -20,6 +20,10 @@ from gossip.bundle import (
     Trailer,
 )
 from gossip.number import MAX_MESSAGE_BYTES
+from gossip.postal import NUMBERS as POSTAL
+from gossip.postal import Notice, Post, read_postal
+from gossip.sealing import Start, read_start
+from gossip.sim.trace import HEADER, Trace, read_trace
 from gossip.wire import Data, decode_message
 from ledger.block import (
     SALT_BYTES,
@@ -32,7 +36,7 @@ from ledger.block import (
 from ledger.codec import context, decode, encode
 from ledger.errors import InvalidError
 from ledger.fork import ForkProof
-from ledger.keys import NOBODY, SIGNATURE_BYTES, WORDS, PersonKey
+from ledger.keys import NOBODY, SIGNATURE_BYTES, WORDS, DeviceKeys, PersonKey
 from ledger.kinds.body import open_body, peek_time
 from ledger.kinds.describe import describe
 from ledger.kinds.device import person_of
@@ -44,6 +48,8 @@ from ledger.statement import decode_revocation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gossip.bundle_header import End, Row, SealedHeader
+    from gossip.envelope import Envelope
     from ledger.codec import Value
     from ledger.kinds.device import Device
     from ledger.link import Link
@@ -51,6 +57,10 @@ if TYPE_CHECKING:
     from ledger.statement import Revocation
 
 _T = TypeVar("_T")
+WRITER: Final = DeviceKeys.from_random(bytes(range(64)))
+"""Of sealed bundles,"""
+BOUND: Final = bytes(range(32))
+"""and what stands before the signed part."""
 _MORE: Final = bytes(FRAME_HEAD_BYTES + MAX_MESSAGE_BYTES + 1)
 
 
@@ -246,6 +256,87 @@ class Unpacked:
     trailer: Trailer | None
     damage: str | None
     frames: int
+
+
+def read_mail(data: bytes) -> Post | Notice:
+    """Read a message about mail by its number and the items after it.
+
+    Raises:
+        InvalidError: It is none.
+    """
+    match decode(data, MAX_MESSAGE_BYTES):
+        case [int(number), *fields] if number in POSTAL:
+            return read_postal(number, fields)
+        case _:
+            raise InvalidError("another message")
+
+
+def check_envelope(data: bytes, envelope: Envelope) -> None:
+    """Refuse an envelope that is not what its bytes say."""
+    same((envelope.raw, envelope.tag), (data, data[3:19]))
+
+
+def check_sealed_start(data: bytes, start: Start) -> None:
+    """Refuse a beginning that is spelled in another way, but for what a later version says more."""
+    same(start.encode(), _without_more(data, 5))
+
+
+def read_sealed_start(data: bytes) -> Start:
+    """Read the first payload of a sealed bundle.
+
+    Raises:
+        InvalidError: It is none.
+    """
+    match decode(data, MAX_MESSAGE_BYTES):
+        case [1, 1, *fields]:
+            return read_start(fields)
+        case _:
+            raise InvalidError("not the first payload of a sealed bundle")
+
+
+def check_sealed_row(data: bytes, row: Row) -> None:
+    """Refuse a row that is spelled in another way, but for what a later version says more."""
+    same(row.encode(), _without_more(data, 5))
+
+
+def signed_header(data: bytes) -> bytes:
+    """Return ``data`` as the first chunk of a sealed bundle, its signature right."""
+    return data + WRITER.signing.sign(context("bundle") + BOUND + data)
+
+
+def check_sealed_header(data: bytes, header: SealedHeader) -> None:
+    """Refuse a header that is spelled in another way, but for what a later version says more."""
+    same(header.encode(), _without_more(data, 6))
+
+
+def signed_end(data: bytes) -> bytes:
+    """Return the array ``data`` as the last chunk of a sealed bundle, its signature right."""
+    try:
+        value = decode(data, MAX_MESSAGE_BYTES)
+    except InvalidError:
+        return data
+    signature = WRITER.signing.sign(context("bundle/end") + BOUND + data)
+    return encode([*value, signature]) if isinstance(value, list) else data
+
+
+def check_sealed_end(data: bytes, end: End) -> None:
+    """Refuse an end that is spelled in another way."""
+    same(encode(end.numbers()), data)
+
+
+def _without_more(data: bytes, count: int) -> bytes:
+    value = decode(data, MAX_MESSAGE_BYTES)
+    return encode(value[:count] if isinstance(value, list) else value)
+
+
+def check_trace(_data: bytes, trace: Trace) -> None:
+    """Refuse contacts that are not the same when they are written and read again."""
+    names = trace.names
+    rows = [f"{c.start!r},{c.end!r},{names[c.left]},{names[c.right]}" for c in trace.contacts]
+    again = read_trace([HEADER, *rows])
+    said = [(c.start, c.end, {names[c.left], names[c.right]}) for c in trace.contacts]
+    names = again.names
+    same([(c.start, c.end, {names[c.left], names[c.right]}) for c in again.contacts], said)
 
 
 def read_bundle(data: bytes) -> Unpacked:

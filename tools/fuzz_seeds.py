@@ -8,7 +8,30 @@ from typing import TYPE_CHECKING, Final
 from mnemonic import Mnemonic
 
 from gossip.bundle import BundleWriter
+from gossip.bundle_header import End, Row, SealedHeader
+from gossip.cursor import Seen
+from gossip.envelope import (
+    MAX_CIPHERTEXT_BYTES,
+    MAX_LIFE_MIN,
+    Parcel,
+    Piece,
+    Receipt,
+    encode_envelope,
+)
 from gossip.frontier import FrontierEntry
+from gossip.postal import (
+    ROW_BYTES,
+    TOKEN_NAME_BYTES,
+    Envelopes,
+    Leave,
+    Offers,
+    Pieces,
+    Take,
+    Tokens,
+    Why,
+)
+from gossip.sealing import SLOT_BYTES, STREAM_BYTES, Start
+from gossip.sim.trace import HEADER
 from gossip.wire import Bodies, Data, Proofs, RawRun, Statements, encode_message
 from ledger.block import MAX_LOG, MAX_SEQ, ZEROS, Block, Counterparty, Header, encode_header
 from ledger.codec import encode
@@ -37,7 +60,7 @@ from tests.strategies import (
     written,
 )
 from tests.strategies import Device as Writer
-from tools.fuzz_readers import beginning
+from tools.fuzz_readers import WRITER, beginning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -263,8 +286,70 @@ def message() -> list[bytes]:
         encode_message(Bodies(late)),
         encode_message(Statements(signed)),
         encode_message(Proofs([one.encode() for one in _proofs()[::2]])),
-        *(encode([number, None, [b"x", "y", 1]]) for number in (11, 13, 15, 20, (1 << 64) - 1)),
+        *(encode([number, None, [b"x", "y", 1]]) for number in (15, 24, 42, 99, (1 << 64) - 1)),
     ]
+
+
+def envelope() -> list[bytes]:
+    """Return envelopes, the largest among them."""
+    return [
+        encode_envelope(_SALT, _SALT[::-1], content)
+        for content in (b"x", _ID * 9, bytes(MAX_CIPHERTEXT_BYTES))
+    ]
+
+
+def postal() -> list[bytes]:
+    """Return a message about mail of each sort."""
+    row, name = _ID[:ROW_BYTES], _ID[:TOKEN_NAME_BYTES]
+    raw, beside = envelope()[0], (7, MAX_LIFE_MIN, 0)
+    return [
+        encode_message(message)
+        for message in (
+            Offers(True, 3, 9, [row], [row, row], [name]),  # noqa: FBT003
+            Offers(False, 0, 0),  # noqa: FBT003
+            Take(1, [0, 3, 2], {3: 1_024}),
+            Leave(Why.LATER, [7, 300]),
+            Envelopes([Parcel(raw, *beside), Parcel(envelope()[1], 0, 1, 64)]),
+            Pieces([Piece(3, 1_024, 2_048, _ID, *beside)]),
+            Tokens([Receipt(_SALT, _SALT[::-1], 60)]),
+        )
+    ]
+
+
+def sealed_start() -> list[bytes]:
+    """Return first payloads of sealed bundles, for few devices and for more."""
+    slots = bytes(8 * SLOT_BYTES)
+    starts = [Start(_ID, slots, _ID[:STREAM_BYTES]), Start(_OTHER, slots * 2, bytes(STREAM_BYTES))]
+    return [*(start.encode() for start in starts), encode([1, 1, *starts[0], "later"])]
+
+
+def sealed_header() -> list[bytes]:
+    """Return what headers of sealed bundles say, not signed."""
+    held = FrontierEntry(_ID, 1, 3, (_OTHER,))
+    few = SealedHeader(WRITER.public, _SALT[:8], 1, 1, (), ())
+    many = SealedHeader(WRITER.public, _SALT[8:], 1 << 40, 9_999, (_ID, b"", _ID * 9), (held,) * 3)
+    said: list[Value] = [WRITER.public, _SALT[:8], 7, 1, [_ID], [], "later"]
+    return [few.encode(), many.encode(), encode(said)]
+
+
+def sealed_row() -> list[bytes]:
+    """Return what rows of sealed bundles say."""
+    runs = ((_SALT[:8], 7), (_SALT[8:], 1 << 40))
+    seen = Seen(_SALT[:8], ((1, 9), (11, 11)))
+    rows = [Row((), (), None, 0, None), Row(runs, ((1, 1), (3, 1 << 40)), runs[0], 5, seen)]
+    return [*(row.encode() for row in rows), encode([[], [], None, 1, None, b"later"])]
+
+
+def sealed_end() -> list[bytes]:
+    """Return what ends of sealed bundles say, not signed."""
+    ends = [End(0, 0, 0, is_last=False), End(7, 1 << 40, (1 << 53) - 1, is_last=True)]
+    return [encode(end.numbers()) for end in ends]
+
+
+def trace() -> list[bytes]:
+    """Return contacts as files have them."""
+    rows = ["0,60,1,2", "30.5,90,b,a", "1e3,2000.25,1,a"]
+    return ["\n".join([HEADER, *some, ""]).encode() for some in (rows[:1], rows)]
 
 
 def entry() -> list[bytes]:

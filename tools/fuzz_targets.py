@@ -10,7 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from gossip.bundle import NotABundleError
+from gossip.bundle_header import MAX_ROW_BYTES, read_end, read_header, read_row
+from gossip.envelope import MAX_ENVELOPE_BYTES, decode_envelope
 from gossip.frontier import MAX_ENTRY_BYTES, FrontierEntry, decode_entry
+from gossip.postal import encode_postal
+from gossip.sim.trace import read_trace
 from ledger.block import MAX_HEADER_BYTES, SALT_BYTES, decode_header, encode_header
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError, MeaninglessError
@@ -212,6 +216,80 @@ TARGETS: Final[Sequence[Target[Any]]] = (
         agree=one_spelling(FrontierEntry.encode),
         seeds=seeds.entry,
         max_bytes=MAX_ENTRY_BYTES + 8,
+    ),
+    Target(
+        name="envelope",
+        of="gossip.envelope.decode_envelope",
+        error=InvalidError,
+        decode=decode_envelope,
+        agree=read.check_envelope,
+        seeds=seeds.envelope,
+        max_bytes=MAX_ENVELOPE_BYTES + 8,
+    ),
+    Target(
+        name="mail",
+        of="gossip.postal.read_postal",
+        error=InvalidError,
+        decode=read.read_mail,
+        agree=one_spelling(encode_postal),
+        seeds=seeds.postal,
+        max_bytes=_MANY_BYTES,
+    ),
+    Target(
+        name="sealed-start",
+        of="gossip.sealing.read_start",
+        error=InvalidError,
+        decode=read.read_sealed_start,
+        agree=read.check_sealed_start,
+        seeds=seeds.sealed_start,
+        max_bytes=_MANY_BYTES,
+    ),
+    Target(
+        name="sealed-header",
+        of="gossip.bundle_header.read_header",
+        error=InvalidError,
+        decode=lambda data: read_header(data, read.BOUND),
+        agree=lambda data, header: read.check_sealed_header(data[:-SIGNATURE_BYTES], header),
+        seeds=lambda: [read.signed_header(raw) for raw in seeds.sealed_header()],
+        max_bytes=_MANY_BYTES,
+        cbor_at=None,
+    ),
+    Target(
+        name="sealed-header-signed",
+        of="gossip.bundle_header.read_header",
+        error=InvalidError,
+        decode=lambda data: read_header(read.signed_header(data), read.BOUND),
+        agree=read.check_sealed_header,
+        seeds=seeds.sealed_header,
+        max_bytes=_MANY_BYTES,
+    ),
+    Target(
+        name="sealed-row",
+        of="gossip.bundle_header.read_row",
+        error=InvalidError,
+        decode=read_row,
+        agree=read.check_sealed_row,
+        seeds=seeds.sealed_row,
+        max_bytes=MAX_ROW_BYTES + 8,
+    ),
+    Target(
+        name="sealed-end",
+        of="gossip.bundle_header.read_end",
+        error=InvalidError,
+        decode=lambda data: read_end(read.signed_end(data), read.WRITER.public, read.BOUND),
+        agree=read.check_sealed_end,
+        seeds=seeds.sealed_end,
+        max_bytes=_BODY_BYTES,
+    ),
+    Target(
+        name="trace",
+        of="gossip.sim.trace.read_trace",
+        error=InvalidError,
+        decode=lambda data: read_trace(read.text_of(data).splitlines()),
+        agree=read.check_trace,
+        seeds=seeds.trace,
+        max_bytes=_BODY_BYTES,
+        cbor_at=None,
     ),
     Target(
         name="bundle",

@@ -18,8 +18,10 @@ from tests.vectors.control_vectors import controls
 from tests.vectors.evidence_vectors import forks, statements
 from tests.vectors.gossip_vectors import frontiers, messages
 from tests.vectors.key_vectors import keys, links
+from tests.vectors.mail_vectors import mails
 from tests.vectors.pair_vectors import pairs
 from tests.vectors.run_vectors import runs
+from tests.vectors.sealed_files import sealed
 from tests.vectors.standing_vectors import standings
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ FILES: dict[str, Callable[[], Collection]] = {
     "wire.json": messages,
     "control.json": controls,
     "standing.json": standings,
+    "mail.json": mails,
     "bundle.json": bundles,
+    "sealed.json": sealed,
 }
 
 

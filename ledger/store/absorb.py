@@ -16,7 +16,7 @@ from ledger.run import Run
 from ledger.statement import select
 from ledger.store.absorb_bodies import BatchBodies
 from ledger.store.base import ROLLED_BACK, Absorbed, Batch, LateBody, What
-from ledger.store.ground import Ground, PlacedBlock
+from ledger.store.ground import Ground, PlacedBlock, block_bytes
 
 if TYPE_CHECKING:
     from ledger.chain import Log
@@ -52,11 +52,18 @@ class Absorption(BatchBodies):
         if batch.bodies:
             await self._take_bodies(batch.bodies)
         self._changes.notes.update(batch.notes)
+        self._changes.mail += batch.mail
+        self.outcome.mail = batch.mail
+        self._changes.mail_drops += batch.mail_drops
         touched = [*self.outcome.grown, *self.outcome.forks]
         if any(author == batch.own for author, _ in touched):
             self._changes.notes[ROLLED_BACK] = b"\x01"
             self.outcome.rolled_back = True
+        self._changes.lift = batch.lift
+        for key, floor in batch.floors.items():
+            await self._forget(key, floor)
         await self._flush()
+        await self._measure()
         self.outcome.logs = self._changed()
         return self.outcome
 
@@ -103,15 +110,16 @@ class Absorption(BatchBodies):
             fresh = run.blocks[low - run.low : high - run.low + 1]
             self._changes.blocks += [PlacedBlock(block, lsn) for block in fresh]
             lacking = sum(block.body is None for block in fresh)
-            if lacking:
-                log = replace(log, bodies_missing=log.bodies_missing + lacking)
+            size = sum(map(block_bytes, fresh))
+            lacking += log.bodies_missing
+            log = replace(log, bodies_missing=lacking, bytes=log.bytes + size)
             new += len(fresh)
         self._count(key, new, len(run.blocks) - new)
         for piece in placed.joins:
             self._arrive(What.JOINED, key, piece.low, piece.high)
         if placed.sign is not None and run.blocks[-1].signature:
             self._changes.signatures.append((key, placed.sign, run.blocks[-1].signature))
-        if log != before:
+        if log != before or log.bytes != before.bytes:
             self._keep(log)
         if new and run.log == 0 and run.low == 1:
             self._root(run.author, frozenset({run.id_at(1)}))

@@ -43,7 +43,8 @@ class BatchBodies(BatchForks):
     def _fill(self, key: LogKey, bodies: Collection[LateBody]) -> None:
         if bodies:
             log = self._log(key)
-            self._keep(replace(log, bodies_missing=log.bodies_missing - len(bodies)))
+            lacking, size = log.bodies_missing - len(bodies), sum(len(b.body) for b in bodies)
+            self._keep(replace(log, bodies_missing=lacking, bytes=log.bytes + size))
             for low, high in ranges(late.seq for late in bodies):
                 self._arrive(What.BODIES, key, low, high)
             self._changes.bodies += bodies

@@ -62,6 +62,7 @@ class BatchForks(BatchLogs):
         after = cut(log, fork, tips)
         kept = _branches(after, pool) if prune else frozenset(pool)
         self._changes.cuts.append((key, fork))
+        self._remeasured.add(key)
         self._keep(after)
         if key not in self.outcome.forks:
             self.outcome.forks.append(key)
@@ -104,6 +105,7 @@ class BatchForks(BatchLogs):
         self._changes.branch_drops += [(key, ident) for ident in gone]
         if changed or gone:
             self._regrown.add(key)
+            self._remeasured.add(key)
         if key[1] == 0 and self._log(key).fork == 1:
             self._root(key[0], frozenset(i for i, b in kept.items() if b.header.seq == 1))
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.block import ZEROS
-from ledger.chain import Log
-from ledger.store.base import Absorbed, Arrival, Batch, LogKey, What
+from ledger.chain import Log, forget
+from ledger.store.base import Absorbed, Arrival, Batch, Floor, LogKey, What
 from ledger.store.ground import Changes, Ground
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class BatchLogs:
         self._roots_before: dict[bytes, frozenset[bytes]] = {}
         self._touched: set[LogKey] = set()
         self._regrown: set[LogKey] = set()
+        self._remeasured: set[LogKey] = set()
         self._numbers: dict[bytes, set[int]] = {}
         self._grown: set[LogKey] = set()
 
@@ -45,6 +46,7 @@ class BatchLogs:
         keys = {(run.author, run.log) for run in batch.runs}
         keys |= {(late.author, late.log) for late in batch.bodies}
         keys |= {(proof.author, proof.log) for proof in batch.proofs}
+        keys |= batch.floors.keys()
         keys |= {(author, 0) for author, _ in keys}
         self._logs, self._roots = await self._ground.load(keys)
         rooted = {
@@ -80,6 +82,40 @@ class BatchLogs:
     async def _flush(self) -> None:
         changes, self._changes = self._changes, Changes()
         await self._ground.write(changes)
+
+    async def _measure(self) -> None:
+        """Weigh again the logs of which branches came or went."""
+        for key in sorted(self._remeasured - set(self.outcome.dropped)):
+            size = await self._ground.measure(key)
+            self._keep(replace(self._log(key), bytes=size))
+        await self._flush()
+
+    async def _forget(self, key: LogKey, floor: Floor) -> None:
+        """Let go what is below a floor; nothing is left of a log that has nothing above it."""
+        await self._flush()
+        log = self._log(key)
+        self._changes.floors[key] = self.outcome.floors[key] = floor
+        if floor.seq > max((piece.high for piece in log.pieces), default=0) or log.fork is not None:
+            self._drop(key)
+            return
+        first = await self._ground.read_all(key, floor.seq, floor.seq)
+        after = forget(log, floor.seq, first[0].header.previous if first else b"")
+        self._changes.heads.append((key, floor.seq))
+        self._keep(after)
+        await self._flush()
+        missing = await self._ground.count_bodiless(key)
+        self._keep(replace(after, bodies_missing=missing))
+        self._remeasured.add(key)
+
+    def _drop(self, key: LogKey) -> None:
+        for shelf in (self._logs, self._changes.logs):
+            shelf.pop(key, None)
+        self._touched.discard(key)
+        self._regrown.discard(key)
+        self._changes.gone.append(key)
+        self.outcome.dropped.append(key)
+        if key[1] == 0:
+            self._roots[key[0]] = frozenset()
 
     def _arrive(self, what: What, key: LogKey, low: int, high: int, hops: int = 0) -> int:
         lsn, self.lsn = self.lsn, self.lsn + 1

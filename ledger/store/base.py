@@ -127,6 +127,22 @@ class Span(NamedTuple):
         return min(self.high, self.low + MAX_SPAN - 1)
 
 
+class Floor(NamedTuple):
+    """That blocks of a log were let go for want of room.
+
+    Attributes:
+        seq: First seq that was kept; ``NEVER`` where nothing of the log is to be had again.
+        rank: The class in which the log counted then; it counts as long as that is its class, or
+            a higher number is.
+    """
+
+    seq: int
+    rank: int
+
+
+NEVER: Final = 1 << 40
+
+
 class LateBody(NamedTuple):
     """A body that comes after its header."""
 
@@ -134,6 +150,42 @@ class LateBody(NamedTuple):
     log: int
     seq: int
     body: bytes
+
+
+class MailWhat(IntEnum):
+    """What a row of mail is."""
+
+    CARRIED = 0
+    LETTER = 1
+    EVICTED = 2
+    TOKEN = 3
+
+
+class MailRow(NamedTuple):
+    """Something of the mail that a node carries; ``gossip.mail`` says what it means.
+
+    Attributes:
+        what: What it is.
+        ident: Names it among its like, 32 bytes.
+        tag: 16 bytes.
+        lock: 32 bytes.
+        hops: How often it may be passed on.
+        copies: To how many it may.
+        until: When its life ends, in seconds of the node's elapsed time.
+        depositor: Who brought it.
+        content: Its bytes; empty where ``Store.mail`` leaves them out, and where a row is put
+            that only changes the rest of one that is held.
+    """
+
+    what: MailWhat
+    ident: bytes
+    tag: bytes = b""
+    lock: bytes = b""
+    hops: int = 0
+    copies: int = 0
+    until: int = 0
+    depositor: bytes = b""
+    content: bytes = b""
 
 
 class Entry(NamedTuple):
@@ -162,6 +214,11 @@ class Batch:
         proofs: Fork proofs.
         revocations: Person statements.
         notes: Private notes of this node to keep, or (None) to remove.
+        mail: Rows of mail to put; one that is held is changed, but for its content.
+        mail_drops: What and ident of rows of mail that go, before others are put.
+        floors: Logs of which blocks are let go: those below the floor; of a forked log all. With
+            log 0 of a device go all its others, or they stay detached.
+        lift: Forget all floors that were before: what was let go may be wanted again.
         own: This node's device, when others bring the batch. If it changes one of the device's
             logs, this store is an old copy of itself; it keeps the note ``ROLLED_BACK``.
     """
@@ -172,6 +229,10 @@ class Batch:
     revocations: Sequence[Revocation] = ()
     notes: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)
     own: bytes | None = None
+    mail: Sequence[MailRow] = ()
+    mail_drops: Sequence[tuple[MailWhat, bytes]] = ()
+    floors: Mapping[LogKey, Floor] = field(default_factory=dict)
+    lift: bool = False
 
 
 @dataclass(slots=True)
@@ -193,6 +254,9 @@ class Absorbed:
         arrivals: All that were given, ascending by lsn.
         run: Name of the store's run that they belong to, 8 bytes; None where there are none.
         devices: Blocks at (log 0, seq 1) that were not held, as far as they came with a body.
+        dropped: Logs of which nothing is left.
+        floors: Logs of which blocks were let go.
+        mail: Rows of mail that were put.
     """
 
     new: int = 0
@@ -207,6 +271,9 @@ class Absorbed:
     arrivals: list[Arrival] = field(default_factory=list)
     run: bytes | None = None
     devices: list[Block] = field(default_factory=list)
+    dropped: list[LogKey] = field(default_factory=list)
+    floors: dict[LogKey, Floor] = field(default_factory=dict)
+    mail: Sequence[MailRow] = ()
 
 
 class Known(NamedTuple):
@@ -312,6 +379,18 @@ class Store(Protocol):
 
     async def set_note(self, name: str, value: bytes | None) -> None:
         """Keep or remove (None) a private note. Durable."""
+        ...
+
+    async def mail(self) -> list[MailRow]:
+        """Return all rows of mail, by what and ident; of tokens alone with their content."""
+        ...
+
+    async def envelopes(self, idents: Sequence[bytes]) -> list[bytes]:
+        """Return the envelopes carried or kept as letters; nothing in place of one not held."""
+        ...
+
+    async def floors(self) -> dict[LogKey, Floor]:
+        """Return the logs of which blocks were let go."""
         ...
 
     async def check(self) -> list[str]:

@@ -11,6 +11,7 @@ from ledger.fork import decode_proof
 from ledger.keys import verify
 from ledger.run import must_be_signed
 from ledger.statement import decode_revocation
+from ledger.store.ground import block_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +53,16 @@ async def _check_log(store: Store, log: Log) -> None:
     held = sum(piece.high - piece.low + 1 for piece in log.pieces)
     if await _count(store, key) != held:
         raise InvalidError("blocks outside of every piece")
+    if await _measure(store, log) != log.bytes:
+        raise InvalidError("its size is noted wrong")
+
+
+async def _measure(store: Store, log: Log) -> int:
+    key, seq, size = (log.author, log.number), 0, 0
+    while blocks := await store.read(key, seq, MAX_SEQ, limit=_PAGE):
+        size += sum(map(block_bytes, blocks))
+        seq = blocks[-1].header.seq + 1
+    return size + sum(map(block_bytes, await store.branches(key)))
 
 
 async def _check_piece(store: Store, key: LogKey, piece: Piece, *, fork: int | None) -> int:

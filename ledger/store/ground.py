@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ledger.chain import Held, Log
     from ledger.fork import ForkProof
     from ledger.statement import Revocation
-    from ledger.store.base import Arrival, LateBody, LogKey
+    from ledger.store.base import Arrival, Floor, LateBody, LogKey, MailRow, MailWhat
 
 
 class PlacedBlock(NamedTuple):
@@ -25,12 +25,23 @@ class PlacedBlock(NamedTuple):
     lsn: int
 
 
+def block_bytes(block: Block) -> int:
+    """Return what a block counts for in ``Log.bytes``."""
+    return len(block.raw) + len(block.body or b"")
+
+
 @dataclass(slots=True)
 class Changes:
     """What is to be written. Drops come first, puts after.
 
-    A branch block that is put again keeps its serial number.
+    A branch block that is put again keeps its serial number. Of ``gone`` logs nothing is left;
+    ``heads`` are cut off before a seq.
     """
+
+    gone: list[LogKey] = field(default_factory=list)
+    heads: list[tuple[LogKey, int]] = field(default_factory=list)
+    floors: dict[LogKey, Floor] = field(default_factory=dict)
+    lift: bool = False
 
     cuts: list[tuple[LogKey, int]] = field(default_factory=list)
     branch_drops: list[tuple[LogKey, bytes]] = field(default_factory=list)
@@ -44,6 +55,8 @@ class Changes:
     revocations: list[Revocation] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     notes: dict[str, bytes | None] = field(default_factory=dict)
+    mail: list[MailRow] = field(default_factory=list)
+    mail_drops: list[tuple[MailWhat, bytes]] = field(default_factory=list)
 
 
 class Ground(Protocol):
@@ -77,6 +90,10 @@ class Ground(Protocol):
 
     async def count_bodiless(self, key: LogKey) -> int:
         """Return how many blocks of the pieces are without body."""
+        ...
+
+    async def measure(self, key: LogKey) -> int:
+        """Return ``block_bytes`` of all that is held of a log."""
         ...
 
     async def proof(self, key: LogKey) -> ForkProof | None:

@@ -13,8 +13,11 @@ from ledger.store.base import (
     Arrival,
     Batch,
     Entry,
+    Floor,
     Known,
     LogKey,
+    MailRow,
+    MailWhat,
     Newest,
     Span,
     StoreRun,
@@ -182,6 +185,23 @@ class MemoryStore:
             self._has.notes.pop(name, None)
         else:
             self._has.notes[name] = value
+
+    async def mail(self) -> list[MailRow]:
+        return [
+            row if row.what is MailWhat.TOKEN else row._replace(content=b"")
+            for _, row in sorted(self._has.mail.items())
+        ]
+
+    async def envelopes(self, idents: Sequence[bytes]) -> list[bytes]:
+        mail = self._has.mail
+        held = (MailWhat.CARRIED, MailWhat.LETTER)
+        return [
+            next((mail[what, one].content for what in held if (what, one) in mail), b"")
+            for one in idents
+        ]
+
+    async def floors(self) -> dict[LogKey, Floor]:
+        return dict(sorted(self._has.floors.items()))
 
     async def check(self) -> list[str]:
         return await check_store(self)

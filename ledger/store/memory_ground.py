@@ -6,8 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ledger.block import MAX_SEQ
 from ledger.chain import Held, Log
-from ledger.store.ground import Changes, PlacedBlock
+from ledger.store.ground import Changes, PlacedBlock, block_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ledger.block import Block, Header
     from ledger.fork import ForkProof
     from ledger.statement import Revocation
-    from ledger.store.base import Arrival, LogKey
+    from ledger.store.base import Arrival, Floor, LogKey, MailRow, MailWhat
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ class Contents:
     runs: list[tuple[int, bytes]] = field(default_factory=list)
     following: set[bytes] = field(default_factory=set)
     notes: dict[str, bytes] = field(default_factory=dict)
+    mail: dict[tuple[MailWhat, bytes], MailRow] = field(default_factory=dict)
+    floors: dict[LogKey, Floor] = field(default_factory=dict)
 
     def copy(self) -> Contents:
         """Return the same, to be changed independently; what is held never changes itself."""
@@ -45,6 +48,8 @@ class Contents:
             runs=list(self.runs),
             following=set(self.following),
             notes=dict(self.notes),
+            mail=dict(self.mail),
+            floors=dict(self.floors),
         )
         twin.blocks = defaultdict(dict, {key: dict(held) for key, held in self.blocks.items()})
         twin.branches = defaultdict(dict, {key: dict(held) for key, held in self.branches.items()})
@@ -99,6 +104,10 @@ class MemoryGround:
         held = self._has.blocks.get(key, {})
         return sum(placed.block.body is None for placed in held.values())
 
+    async def measure(self, key: LogKey) -> int:
+        shelves = (self._has.blocks.get(key, {}), self._has.branches.get(key, {}))
+        return sum(block_bytes(placed.block) for shelf in shelves for placed in shelf.values())
+
     async def proof(self, key: LogKey) -> ForkProof | None:
         return self._has.proofs.get(key)
 
@@ -109,6 +118,7 @@ class MemoryGround:
         self._drop(changes)
         has = self._has
         has.logs |= changes.logs
+        has.floors |= changes.floors
         for placed in changes.blocks:
             header = placed.block.header
             has.blocks[header.author, header.log][header.seq] = placed
@@ -121,17 +131,34 @@ class MemoryGround:
         has.revocations |= {(r.person, r.device): r for r in changes.revocations}
         has.arrivals += changes.arrivals
         has.notes |= {name: value for name, value in changes.notes.items() if value is not None}
+        for row in changes.mail:
+            shelf = (row.what, row.ident)
+            held = has.mail.get(shelf, row)
+            has.mail[shelf] = row._replace(content=held.content, tag=held.tag, lock=held.lock)
 
     def _drop(self, changes: Changes) -> None:
         for name in changes.notes:
             self._has.notes.pop(name, None)
-        for key, fork in changes.cuts:
-            for seq in [seq for seq in self._has.blocks[key] if seq >= fork]:
-                del self._has.blocks[key][seq]
+        for shelf in changes.mail_drops:
+            self._has.mail.pop(shelf, None)
+        if changes.lift:
+            self._has.floors.clear()
+        self._drop_blocks(changes)
         for key, ident in changes.branch_drops:
             del self._has.branches[key][ident]
         for gone in changes.revocation_drops:
             del self._has.revocations[gone.person, gone.device]
+
+    def _drop_blocks(self, changes: Changes) -> None:
+        has = self._has
+        for key in changes.gone:
+            for shelf in (has.logs, has.blocks, has.branches, has.proofs):
+                shelf.pop(key, None)
+        spans = [(key, 0, low - 1) for key, low in changes.heads]
+        spans += [(key, fork, MAX_SEQ) for key, fork in changes.cuts]
+        for key, low, high in spans:
+            for seq in [seq for seq in has.blocks[key] if low <= seq <= high]:
+                del has.blocks[key][seq]
 
     def _amend(self, changes: Changes) -> None:
         for late in changes.bodies:

@@ -32,6 +32,13 @@ _BLOCKS: Final = """
 SELECT place, header, signature, body FROM blocks
 WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?
 """
+_MEASURE: Final = """
+SELECT coalesce(sum(length(header) + coalesce(length(body), 0)), 0) FROM blocks
+WHERE place BETWEEN ? AND ?
+UNION ALL
+SELECT coalesce(sum(length(header) + coalesce(length(body), 0)), 0) FROM branches
+WHERE author_no = ? AND log = ?
+"""
 _BRANCH: Final = """
 SELECT seq, header, signature, body FROM branches WHERE author_no = ? AND log = ? ORDER BY seq, id
 """
@@ -116,6 +123,13 @@ class SqliteGround(SqliteWriting):
             await self._span(key, 0, MAX_SEQ),
         )
         return sum(count for (count,) in rows)
+
+    async def measure(self, key: LogKey) -> int:
+        low, high = await self._span(key, 0, MAX_SEQ)
+        rows = await self._db.execute_fetchall(
+            _MEASURE, (low, high, await self.number(key[0]), key[1])
+        )
+        return sum(size for (size,) in rows)
 
     async def proof(self, key: LogKey) -> ForkProof | None:
         rows = await self._db.execute_fetchall(

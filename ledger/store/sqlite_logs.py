@@ -5,6 +5,7 @@ Author keys are stored once and numbered; rows name them by number, and logs lik
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.block import MAX_SEQ, block_id
@@ -23,7 +24,7 @@ MANY: Final = 500
 """Parameters in one statement; SQLite's own limit was 999 for long."""
 
 _LOG: Final = """
-SELECT a.author, a.author_no, l.log, l.log_no, l.fork, l.bodies_missing,
+SELECT a.author, a.author_no, l.log, l.log_no, l.fork, l.bodies_missing, l.bytes,
        p.low, p.high, p.previous, p.tip, z.fork, r.header
 """
 _PIECES_AND_ROOT: Final = """
@@ -126,7 +127,7 @@ class SqliteLogs:
     ) -> None:
         pieces: dict[LogKey, list[Piece]] = {}
         forked: dict[int, bytes] = {}
-        for author, number, log, log_no, fork, missing, *piece, root_fork, root in rows:
+        for author, number, log, log_no, fork, missing, size, *piece, root_fork, root in rows:
             must_be((author, number, fork), bytes, int, int | None)
             self._numbers[author] = number
             if author not in roots:
@@ -136,16 +137,15 @@ class SqliteLogs:
                     forked[number] = author
             if log is None:
                 continue
-            must_be((log, log_no, missing), int, int, int)
+            must_be((log, log_no, missing, size), int, int, int, int)
             key = (author, log)
             self._log_numbers[key] = log_no
-            logs[key] = Log(author, log, fork=fork, bodies_missing=missing)
+            logs[key] = Log(author, log, fork=fork, bodies_missing=missing, bytes=size)
             if piece[0] is not None:
                 must_be(piece, int, int, bytes, bytes)
                 pieces.setdefault(key, []).append(Piece(*piece))
         for key, held in pieces.items():
-            log = logs[key]
-            logs[key] = Log(*key, log.roots, tuple(held), log.fork, log.bodies_missing)
+            logs[key] = replace(logs[key], pieces=tuple(held))
         for number, ident in await self._firsts(list(forked)):
             roots[forked[number]] |= {ident}
 

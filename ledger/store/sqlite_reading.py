@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.block import ZEROS
-from ledger.chain import Log
 from ledger.errors import InvalidError, StoreError
-from ledger.store.base import Arrival, Entry, Known, LogKey, Newest, Span, StoreRun, What, runs_of
+from ledger.store.base import (
+    Arrival,
+    Entry,
+    Floor,
+    Known,
+    LogKey,
+    MailRow,
+    MailWhat,
+    Newest,
+    Span,
+    StoreRun,
+    What,
+    runs_of,
+)
 from ledger.store.sqlite_file import SqliteTrouble, damaged, explain
 from ledger.store.sqlite_ground import SqliteGround
 from ledger.store.sqlite_rows import (
@@ -28,6 +41,7 @@ if TYPE_CHECKING:
     import aiosqlite
 
     from ledger.block import Block
+    from ledger.chain import Log
     from ledger.fork import ForkProof
     from ledger.statement import Revocation
 
@@ -50,6 +64,11 @@ WITH n AS (
     FROM arrivals GROUP BY author_no, log)
 SELECT a.author, n.log, n.lsn, coalesce(b.hops, 0)
 FROM n JOIN authors a USING (author_no) LEFT JOIN arrivals b ON b.lsn = n.blocks
+"""
+_MAIL: Final = """
+SELECT what, ident, tag, lock, hops, copies, until, depositor,
+       CASE what WHEN ? THEN content ELSE x'' END
+FROM mail ORDER BY what, ident
 """
 _DEVICES: Final = """
 SELECT a.author, b.header, b.signature, b.body
@@ -239,6 +258,35 @@ class SqliteReading:
                 must_be(row, bytes)
         return next((value for (value,) in rows), None)
 
+    async def mail(self) -> list[MailRow]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall(_MAIL, (MailWhat.TOKEN,))
+            return [_mail_row(row) for row in rows]
+
+    async def floors(self) -> dict[LogKey, Floor]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall(
+                "SELECT author, log, seq, rank FROM floors ORDER BY author, log"
+            )
+            for row in rows:
+                must_be(row, bytes, int, int, int)
+            return {(author, log): Floor(seq, rank) for author, log, seq, rank in rows}
+
+    async def envelopes(self, idents: Sequence[bytes]) -> list[bytes]:
+        found: dict[bytes, bytes] = {}
+        async with self._guard():
+            for start in range(0, len(idents), _MANY):
+                some = idents[start : start + _MANY]
+                rows = await self._db.execute_fetchall(
+                    "SELECT ident, content FROM mail WHERE what IN (?, ?)"  # noqa: S608  marks only
+                    f" AND ident IN ({','.join('?' * len(some))})",
+                    (MailWhat.CARRIED, MailWhat.LETTER, *some),
+                )
+                for row in rows:
+                    must_be(row, bytes, bytes)
+                    found[row[0]] = row[1]
+        return [found.get(ident, b"") for ident in idents]
+
 
 def _must_follow(*, is_after: bool) -> None:
     """Refuse rows out of order: a damaged file may give the same ones for ever."""
@@ -253,6 +301,13 @@ def _arrival(row: sqlite3.Row) -> Arrival:
     return Arrival(row[0], What(row[1]), *row[2:])
 
 
+def _mail_row(row: sqlite3.Row) -> MailRow:
+    must_be(row, int, bytes, bytes, bytes, int, int, int, bytes, bytes)
+    if row[0] not in set(MailWhat):
+        raise InvalidError(f"mail of the unknown sort {row[0]}")
+    return MailRow(MailWhat(row[0]), *row[1:])
+
+
 def _rooted(log: Log, roots: dict[bytes, frozenset[bytes]]) -> Log:
     above = roots.get(log.author, frozenset()) if log.number else frozenset({ZEROS})
-    return Log(log.author, log.number, above, log.pieces, log.fork, log.bodies_missing)
+    return replace(log, roots=above)

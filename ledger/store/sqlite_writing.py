@@ -14,6 +14,8 @@ from ledger.store.sqlite_rows import SEQ_BITS, id_prefix, place_of
 if TYPE_CHECKING:
     import aiosqlite
 
+    from ledger.store.base import LogKey
+
 _LAST_NUMBERS: Final = """
 SELECT (SELECT coalesce(max(author_no), 0) FROM authors),
        (SELECT coalesce(max(log_no), 0) FROM logs)
@@ -38,6 +40,7 @@ class SqliteWriting(SqliteLogs):
         self._write_blocks(changes)
         self._write_evidence(changes)
         self._write_notes(changes)
+        self._write_mail(changes)
         statements, self._statements = self._statements, []
         if statements:
             await self._db.executemany(TOGETHER, statements)
@@ -76,6 +79,12 @@ class SqliteWriting(SqliteLogs):
             "DELETE FROM blocks WHERE place BETWEEN ? AND ?",
             [await self._span(key, fork, MAX_SEQ) for key, fork in changes.cuts],
         )
+        self._many("DELETE FROM floors WHERE rank >= ?", [(0,)] if changes.lift else [])
+        for key, low in changes.heads:
+            span = await self._span(key, 0, low - 1)
+            self._many("DELETE FROM blocks WHERE place BETWEEN ? AND ?", [span])
+        for key in changes.gone:
+            await self._drop_log(key)
         self._many(
             "DELETE FROM branches WHERE author_no = ? AND log = ? AND id = ?",
             [(numbers[key[0]], key[1], ident) for key, ident in changes.branch_drops],
@@ -85,6 +94,17 @@ class SqliteWriting(SqliteLogs):
             [(gone.person, gone.device) for gone in changes.revocation_drops],
         )
 
+    async def _drop_log(self, key: LogKey) -> None:
+        number, place = await self._log_number(key), (self._numbers.get(key[0], -1), key[1])
+        span = await self._span(key, 0, MAX_SEQ)
+        self._many("DELETE FROM blocks WHERE place BETWEEN ? AND ?", [span])
+        self._many("DELETE FROM pieces WHERE log_no = ?", [(number,)])
+        self._many("DELETE FROM logs WHERE log_no = ?", [(number,)])
+        self._many("DELETE FROM branches WHERE author_no = ? AND log = ?", [place])
+        self._many("DELETE FROM proofs WHERE author_no = ? AND log = ?", [place])
+        self._log_numbers.pop(key, None)
+        self._stored.pop(key, None)
+
     def _write_logs(self, changes: Changes) -> None:
         heads: list[tuple[object, ...]] = []
         gone: list[tuple[object, ...]] = []
@@ -92,18 +112,15 @@ class SqliteWriting(SqliteLogs):
         for key, log in changes.logs.items():
             number = self._log_numbers[key]
             before = self._stored.get(key)
-            if before is None or (before.fork, before.bodies_missing) != (
-                log.fork,
-                log.bodies_missing,
-            ):
+            if before is None or before.bytes != log.bytes or before != log:
                 place = (number, self._numbers[key[0]], key[1])
-                heads.append((*place, log.fork, log.bodies_missing))
+                heads.append((*place, log.fork, log.bodies_missing, log.bytes))
             was = before.pieces if before else ()
             stay = {piece.low for piece in log.pieces}
             gone += [(number, piece.low) for piece in was if piece.low not in stay]
             put += [(number, *piece) for piece in log.pieces if piece not in was]
             self._stored[key] = log
-        self._many("INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?, ?)", heads)
+        self._many("INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?, ?, ?)", heads)
         self._many("DELETE FROM pieces WHERE log_no = ? AND low = ?", gone)
         self._many("INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?)", put)
 
@@ -159,4 +176,17 @@ class SqliteWriting(SqliteLogs):
         self._many(
             "INSERT OR REPLACE INTO notes VALUES (?, ?)",
             [(name, value) for name, value in notes if value is not None],
+        )
+
+    def _write_mail(self, changes: Changes) -> None:
+        self._many("DELETE FROM mail WHERE what = ? AND ident = ?", list(changes.mail_drops))
+        self._many(
+            "INSERT INTO mail (what, ident, tag, lock, hops, copies, until, depositor, content)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET hops = excluded.hops,"
+            " copies = excluded.copies, until = excluded.until, depositor = excluded.depositor",
+            list(changes.mail),
+        )
+        self._many(
+            "INSERT OR REPLACE INTO floors VALUES (?, ?, ?, ?)",
+            [(*key, *floor) for key, floor in changes.floors.items()],
         )

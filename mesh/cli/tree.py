@@ -10,6 +10,7 @@ from mesh.cli.demo_command import demo
 from mesh.cli.doctor_command import doctor
 from mesh.cli.frame import Group
 from mesh.cli.home import init, restore, whoami
+from mesh.cli.simulate_command import simulate
 from mesh.cli.social import contacts, feed, follow, post, unfollow
 from mesh.cli.store import check, log
 
@@ -34,5 +35,6 @@ for command in (
     check,
     doctor,
     demo,
+    simulate,
 ):
     passalong.add_command(command)

@@ -8,6 +8,7 @@ from gossip.control import (
     CHECK_BYTES,
     ID_BYTES,
     IDENT_BYTES,
+    MAIL_RUN_BYTES,
     MAX_BODY_RANGES,
     MAX_CLASS,
     MAX_COUNT,
@@ -15,6 +16,7 @@ from gossip.control import (
     MAX_MENTIONS,
     MAX_SCOPES,
     MIN_FRAME_BYTES,
+    PARTS,
     ROOT_BYTES,
     RUN_BYTES,
     SCOPE_BYTES,
@@ -32,6 +34,7 @@ from gossip.control import (
     Greeting,
     Hello,
     Ids,
+    MailGreeting,
     Mention,
     Mode,
     New,
@@ -89,6 +92,8 @@ def ranges(
 
 
 seens = st.builds(Seen, store_runs, ranges())
+mail_runs = exactly(MAIL_RUN_BYTES)
+mail_seens = st.builds(Seen, mail_runs, ranges())
 
 
 @st.composite
@@ -133,6 +138,8 @@ def hellos(draw: st.DrawFn) -> Hello:
         draw(numbers(MIN_FRAME_BYTES, MAX_COUNT - 1)),
         draw(st.none() | counts),
         draw(greeting | nothing),
+        draw(st.none() | st.builds(MailGreeting, mail_runs, counts, st.none() | mail_seens)),
+        draw(st.just(b"") | exactly(PARTS * BUCKET_BYTES)),
     )
 
 

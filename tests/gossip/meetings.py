@@ -9,9 +9,19 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from gossip.cursor import run_name
+from gossip.cursor import Seen, run_name
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
-from gossip.notes import groups_note, recall, recall_groups, seen_note
+from gossip.mail import Mail, MailChanges, MailLimits, MailNews
+from gossip.notes import (
+    groups_note,
+    mail_note,
+    recall,
+    recall_groups,
+    recall_mail,
+    recall_told,
+    seen_note,
+    told_note,
+)
 from gossip.policy import Peer, Policy
 from gossip.session import Session
 from gossip.talk import Setting
@@ -73,6 +83,24 @@ class Node:
         self.verify = Counter()
         self.now = 0.0
         self.absorbed: list[Absorbed] = []
+        self.mail: Mail | None = None
+        self.letters: list[bytes] = []
+        self.delivered: list[bytes] = []
+
+    def carry_mail(self, **limits: Any) -> Mail:  # noqa: ANN401
+        """Begin to carry mail."""
+        self.mail = Mail(self.device.public, self.new_run()[:4], MailLimits(**limits))
+        self.holdings.mail = self.mail
+        self.holdings.listen_for_mail(self._hear)
+        return self.mail
+
+    def _hear(self, news: MailNews) -> None:
+        self.letters += news.letters
+        self.delivered += news.delivered
+
+    def keep_mail(self, changes: MailChanges) -> None:
+        """Store what changed, and offer it."""
+        self.absorb(Batch(mail=changes.puts, mail_drops=changes.drops))
 
     def new_run(self) -> bytes:
         self.runs += 1
@@ -181,12 +209,26 @@ class Meeting:
             recall_groups(groups),
             node.verify,
             material(f"secret {node.number} {binding.hex()}"),
+            room=node.holdings.room,
+            told=self._told(node, peer),
+            mail=node.mail,
+            mail_seen=self._mail_seen(node, peer),
         )
         end = Side(node, Session(setting))
         end.stop_listening = node.holdings.listen(
             lambda logs: self._carry_out(end, end.session.changed(logs, self.now))
         )
         return end
+
+    def _told(self, node: Node, peer: Peer | None) -> Seen | None:
+        if peer is None:
+            return None
+        return recall_told(now_run(node.store.note(told_note(peer.device))))
+
+    def _mail_seen(self, node: Node, peer: Peer | None) -> Seen | None:
+        if peer is None:
+            return None
+        return recall_mail(now_run(node.store.note(mail_note(peer.device))))
 
     def _carry_out(self, end: Side, effects: Iterable[Effect]) -> None:
         """Queue effects; storage is answered when the test says so (``step``)."""

@@ -22,6 +22,7 @@ from gossip.control import (
     Greeting,
     Hello,
     Ids,
+    MailGreeting,
     Mention,
     Mode,
     New,
@@ -39,13 +40,14 @@ from gossip.number import MAX_MESSAGE_BYTES, Number
 from gossip.policy import MAX_PAGE
 from gossip.wire import decode_message, encode_message
 from ledger.block import MAX_LOG, MAX_SEQ
-from ledger.codec import decode, encode
+from ledger.codec import Value, decode, encode
 from ledger.errors import InvalidError
 from tests.gossip.control_strategies import controls
 
 RUN, KEY = b"store run"[:8], b"k" * 32
 SHORT, CHECK, ID = b"shorts!!", b"chck", b"id bytes"
 SEEN = Seen(RUN, ((1, 5), (8, 8)))
+MAIL_SEEN = Seen(b"mail", ((1, 5),))
 SEEN_HEX = f"82 48{RUN.hex()} 84 01 05 08 08"
 ENTRY = FrontierEntry(KEY, 1, 2, (b"i" * 32,))
 
@@ -53,6 +55,14 @@ EXAMPLES: dict[str, tuple[Control, str]] = {
     "HELLO": (
         Hello((1,), 1, 65_000, 1 << 20, None, Greeting(RUN, 9, SEEN)),
         "87 00 8101 01 19fde8 1a00100000 f6 83" + f"48{RUN.hex()} 09" + SEEN_HEX,
+    ),
+    "HELLO of a carrier": (
+        Hello((1,), 2, 65_000, 65_000, None, None, MailGreeting(b"mail", 7, MAIL_SEEN)),
+        "88 00 8101 02 19fde8 19fde8 f6 f6 83 44 6d61696c 07 82 44 6d61696c 82 01 05",
+    ),
+    "HELLO that compares": (
+        Hello((1,), 0, 65_000, 65_000, None, None, None, b"part" * 16),
+        "89 00 8101 00 19fde8 19fde8 f6 f6 f6 5840" + b"part".hex() * 16,
     ),
     "HELLO to a stranger": (
         Hello((1, 2), 0, 24_000, 24_000, 500, None),
@@ -147,7 +157,7 @@ def test_the_numbers_of_messages_are_those_of_the_specification() -> None:
         "HELLO": 0, "NEW": 1, "ROOT": 2, "BUCKETS": 3, "VECTOR": 4, "WANT": 5, "DATA": 6,
         "CREDIT": 7, "BODIES": 8, "STATEMENTS": 9, "PROOFS": 10, "ENVELOPES": 11, "ACK": 12,
         "TOKENS": 13, "ANNOUNCE": 14, "TRAILER": 15, "ENTRIES": 16, "IDS": 17, "DONE": 18,
-        "BYE": 19,
+        "BYE": 19, "OFFERS": 20, "TAKE": 21, "LEAVE": 22, "PIECES": 23,
     }  # fmt: skip
     modes = ["FROM", "NEWEST", "HEADERS", "BODIES", "ENTRY", "EVIDENCE", "BRANCHES", "IDS"]
     assert [(mode.value, mode.name) for mode in Mode] == list(enumerate(modes))
@@ -171,7 +181,36 @@ def test_a_later_version_may_say_more_in_hello() -> None:
     message, _ = EXAMPLES["HELLO"]
     fields = decode(encode_message(message), MAX_MESSAGE_BYTES)
     assert isinstance(fields, list)
-    assert decode_message(encode([*fields, b"more", [1]])) == message
+    assert decode_message(encode([*fields, None, None, b"more", [1]])) == message
+
+
+WRONG_MAIL: dict[str, Value] = {
+    "a short run": [b"run", 7, None],
+    "a long run": [b"a run", 7, None],
+    "a serial below 0": [b"run!", -1, None],
+    "a serial too large": [b"run!", MAX_COUNT, None],
+    "seen of another length": [b"run!", 7, [RUN, [1, 5]]],
+    "seen as bytes": [b"run!", 7, encode([b"run!", [1, 5]])],
+    "a field less": [b"run!", 7],
+    "a field more": [b"run!", 7, None, 0],
+    "no array": b"run!",
+}
+
+
+@pytest.mark.parametrize("what", WRONG_MAIL)
+def test_a_greeting_about_mail_that_is_wrong_is_refused(what: str) -> None:
+    fields = decode(encode_message(EXAMPLES["HELLO"][0]), MAX_MESSAGE_BYTES)
+    assert isinstance(fields, list)
+    with pytest.raises(InvalidError):
+        decode_message(encode([*fields, WRONG_MAIL[what]]))
+
+
+@pytest.mark.parametrize("parts", [b"", bytes(63), bytes(65), "x" * 64, 1])
+def test_parts_of_a_scope_that_are_not_sixteen_are_refused(parts: Value) -> None:
+    fields = decode(encode_message(EXAMPLES["HELLO"][0]), MAX_MESSAGE_BYTES)
+    assert isinstance(fields, list)
+    with pytest.raises(InvalidError):
+        decode_message(encode([*fields, None, parts]))
 
 
 # --- sizes --------------------------------------------------------------------------------------

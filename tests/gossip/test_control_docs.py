@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gossip import control, cursor
+from gossip import control, cursor, mail, mail_giving, mail_taking
 from gossip.claims import LONGEST_S, PATIENCE_S
 from gossip.control import (
+    CARRIES,
     DECOYS,
     MAX_ASKS,
     MAX_EVIDENCE,
@@ -20,15 +21,32 @@ from gossip.control import (
     Mode,
     Reason,
 )
+from gossip.describing import MANY_NEWS
+from gossip.envelope import (
+    MAX_CIPHERTEXT_BYTES,
+    MAX_COPIES,
+    MAX_ENVELOPE_BYTES,
+    MAX_HOPS,
+    MAX_LIFE_MIN,
+)
 from gossip.fair import OWED_BYTES, TURN_BYTES
 from gossip.number import MAX_MESSAGE_BYTES, Number
-from gossip.policy import Limits
+from gossip.policy import Limits, Quota
+from gossip.postal import (
+    MAX_OFFERED,
+    MAX_ROWS,
+    NAME_BYTES,
+    ROW_BYTES,
+    TOKEN_NAME_BYTES,
+    Why,
+)
+from gossip.room import LEAST_BLOCKS
 from gossip.scopes import SMALL
 from gossip.session import TRANSITIONS, State
 from ledger.store.base import MAX_RUNS
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "protocol.md").read_text("utf-8")
-LIMITS = Limits()
+LIMITS, MAIL, QUOTA = Limits(), mail.MailLimits(), Quota()
 
 
 def chapter(title: str) -> str:
@@ -76,8 +94,13 @@ def test_every_reason_is_in_the_table_under_its_number() -> None:
     assert {row[1]: int(row[0]) for row in rows} == {r.name: r.value for r in Reason}
 
 
+def test_every_reason_to_leave_mail_is_in_the_table_under_its_number() -> None:
+    rows = [row for row in cells("TAKE, LEAVE") if row[0].isdigit() and row[1] in Why.__members__]
+    assert {row[1]: int(row[0]) for row in rows} == {why.name: why.value for why in Why}
+
+
 FIGURES: dict[str, tuple[str, list[float]]] = {
-    "frames": ("HELLO", [control.MIN_FRAME_BYTES, MAX_MESSAGE_BYTES, STAYS]),
+    "frames": ("HELLO", [control.MIN_FRAME_BYTES, MAX_MESSAGE_BYTES, STAYS, CARRIES]),
     "cursors": (
         "Runs of a store, and what was seen",
         [MAX_RUNS, cursor.MAX_RANGES, cursor.MAX_SEEN_BYTES, control.RUN_BYTES],
@@ -99,6 +122,30 @@ FIGURES: dict[str, tuple[str, list[float]]] = {
     "pages": ("ACK", [control.MAX_PAGES, control.MAX_ANNOUNCES]),
     "news": ("What arrives meanwhile", [PATIENCE_S, LONGEST_S]),
     "limits": ("Limits", [LIMITS.greeting, LIMITS.silence, LIMITS.stall, MAX_ASKS]),
+    "sizes of mail": (
+        "Messages",
+        [
+            *(MAX_ENVELOPE_BYTES, MAX_HOPS, MAX_LIFE_MIN, MAX_COPIES),
+            *(MAX_ROWS, ROW_BYTES, TOKEN_NAME_BYTES),
+        ],
+    ),
+    "envelopes": ("Envelopes", [MAX_CIPHERTEXT_BYTES, MAX_ENVELOPE_BYTES]),
+    "mail carried": (
+        "Mail that is carried",
+        [MAX_HOPS, MAX_COPIES, MAIL.memory, MAIL.envelopes, MAIL.bytes >> 20],
+    ),
+    "mail offered": (
+        "OFFERS",
+        [control.MAIL_RUN_BYTES, mail_giving.MAX_STRANGE, NAME_BYTES, TOKEN_NAME_BYTES],
+    ),
+    "mail taken": (
+        "TAKE, LEAVE",
+        [mail_taking.FIRST, mail_taking.MOST_TOGETHER, mail.PATIENCE_S, LONGEST_S],
+    ),
+    "tokens": ("TAKE, LEAVE", [mail_giving.URGENT_BYTES, mail_giving.TOKEN_COST_BYTES]),
+    "pieces": ("What mail comes", [mail_giving.PIECE_BYTES, mail.MAX_BEGUN]),
+    "parts": ("Parts of the public scope", [control.PARTS, MANY_NEWS, control.BUCKET_BYTES]),
+    "quotas": ("What is let go", [QUOTA.blocks, QUOTA.bytes >> 10, LEAST_BLOCKS]),
     "unwanted": ("Limits", [LIMITS.unwanted, MAX_MESSAGE_BYTES]),
 }
 
@@ -113,7 +160,7 @@ def test_the_figures_are_those_of_the_code(what: str) -> None:
 def test_powers_of_two_are_those_of_the_code() -> None:
     assert f"2^{control.MAX_COUNT.bit_length() - 1}" in chapter("HELLO")
     assert f"2^{control.MAX_MENTIONS.bit_length() - 1}" in chapter("Mentions")
-    for most in (MAX_TOLD, MAX_STRANGE):
+    for most in (MAX_TOLD, MAX_STRANGE, MAX_OFFERED):
         assert f"2^{most.bit_length() - 1}" in chapter("Limits")
 
 

@@ -172,7 +172,7 @@ def test_a_post_is_announced_fetched_and_not_announced_back() -> None:
     meeting.settle()
     assert [[type(m).__name__ for m in meeting.messages(side)] for side in (0, 1)] == [
         ["Announce", "Data"],
-        ["Want", "Ack", "Credit"],
+        ["Want", "Ack"],
     ]
     assert right.ids() == left.ids()
 

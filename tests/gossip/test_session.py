@@ -281,13 +281,13 @@ def met() -> tuple[Node, Node, Meeting]:
     return left, right, meet(left, right)
 
 
-def test_a_first_meeting_takes_13_frames_a_side_and_3_percent_more_than_the_blocks() -> None:
+def test_a_first_meeting_takes_12_frames_a_side_and_3_percent_more_than_the_blocks() -> None:
     _, _, meeting = met()
-    assert [len(end.sent) for end in meeting.ends] == [13, 13]
+    assert [len(end.sent) for end in meeting.ends] == [12, 12]
     for end in meeting.ends:
         counts = end.session.counts
         assert (counts.blocks_in, counts.blocks_out, counts.new, counts.wanted) == (157,) * 4
-        assert (counts.frames_in, counts.frames_out) == (13, 13)
+        assert (counts.frames_in, counts.frames_out) == (12, 12)
         assert counts.bytes_out == sum(map(len, end.sent))
     blocks = [b for device in town(10) for log in device.logs.values() for b in log]
     kept = sum(len(block.raw) + len(block.body or b"") for block in blocks)
@@ -295,11 +295,11 @@ def test_a_first_meeting_takes_13_frames_a_side_and_3_percent_more_than_the_bloc
     assert meeting.ends[1].session.counts.bytes_in == meeting.ends[0].session.counts.bytes_out
 
 
-def test_news_take_12_frames_and_190_bytes_besides_the_block() -> None:
+def test_news_take_11_frames_and_190_bytes_besides_the_block() -> None:
     left, right, _ = met()
     block = left.write("news")
     meeting = meet(left, right)
-    assert [len(end.sent) for end in meeting.ends] == [5, 7]
+    assert [len(end.sent) for end in meeting.ends] == [5, 6]
     kept = len(block.raw) + len(block.signature) + len(block.body or b"")
     assert meeting.payload() <= kept + 190
 

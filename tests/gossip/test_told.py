@@ -69,9 +69,8 @@ def test_a_short_name_that_means_nothing_here_is_asked_about() -> None:
 
 def test_a_short_name_that_two_logs_share_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Salt, "short", lambda _, __, bucket: bytes((bucket,)) + bytes(7))
-    monkeypatch.setattr("gossip.told.place_of", lambda _: bytes(32))
     node = holding(1, named=frozenset({OTHER}))
-    monkeypatch.setattr(node.holdings.catalogue, "in_bucket", lambda _: [KNOWN])
+    monkeypatch.setattr(node.holdings.catalogue, "in_bucket", lambda _: {KNOWN, OTHER})
     ours = told(node)
     assert ours.take(mention(bytes((0,)) + bytes(7))).key is None
 

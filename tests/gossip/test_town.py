@@ -22,13 +22,26 @@ from hypothesis.stateful import (
 from typing_extensions import override
 
 from gossip.effects import End
+from gossip.mail import STRANGER
 from gossip.notes import seen_note
 from gossip.number import Number
+from gossip.policy import Limits, Policy
 from gossip.session import State
 from ledger.block import ZEROS, Counterparty
 from ledger.statement import Cut, Revocation
 from ledger.store.base import Batch
 from ledger.store.memory import MemoryStore
+from tests.gossip.mail_builders import (
+    Letter,
+    bring,
+    letter,
+    mail_of,
+    post,
+    reads,
+    receipt,
+    release,
+    restart,
+)
 from tests.gossip.meetings import Node, now_run
 from tests.gossip.test_invariants import TALLY, Watched, WatchedMeeting, lacks, passable
 from tests.gossip.worlds import part
@@ -55,12 +68,15 @@ class Town(RuleBasedStateMachine):
         self.open: list[WatchedMeeting] = []
         self.meetings = 0
         self.now = 0.0
+        self.letters: list[tuple[Letter, int]] = []
 
     @initialize(choosy=st.booleans(), crowd=st.sampled_from([0] * 7 + [260]))
     def people_move_in(self, crowd: int, *, choosy: bool) -> None:
         for number in range(NODES):
-            node = Watched(number, known=self.known, public=number > 0 or not choosy)
+            is_public, limits = number > 0 or not choosy, Limits(window=65_000)
+            node = Watched(number, known=self.known, public=is_public, limits=limits)
             node.hold(node.device.logs[IDENTITY])
+            node.carry_mail(envelopes=12, memory=100)
             self.nodes.append(node)
         for number in range(300, 300 + crowd):
             self.nodes[1].hold([Device(number).root])
@@ -120,6 +136,51 @@ class Town(RuleBasedStateMachine):
         said = Revocation.sign(device.person, device.public, cuts)
         self.nodes[at].absorb(Batch(revocations=[said]))
         self.settle("a_device_is_revoked")
+
+    # --- mail ---
+
+    def reopen(self, at: int, store: MemoryStore, policy: Policy | None = None) -> None:
+        """Restart a node, with the mail that its store has."""
+        node = self.nodes[at]
+        node.reopen(store, policy)
+        restart(node)
+        reads(node, *(one for one, reader in self.letters if reader == at))
+
+    @rule(at=who, to=who, size=st.sampled_from([100, 3_000]))
+    def somebody_sends_a_letter(self, at: int, to: int, size: int) -> None:
+        one = letter(len(self.letters), size=size)
+        self.letters.append((one, to))
+        reads(self.nodes[to], one)
+        post(self.nodes[at], one, hops=10, now=self.now)
+        self.settle("somebody_sends_a_letter")
+
+    @rule(at=who, to=who, copies=st.integers(0, 3))
+    def a_stranger_brings_a_letter(self, at: int, to: int, copies: int) -> None:
+        one = letter(len(self.letters))
+        self.letters.append((one, to))
+        reads(self.nodes[to], one)
+        bring(self.nodes[at], one, depositor=STRANGER, copies=copies, now=self.now)
+        self.settle("a_stranger_brings_a_letter")
+
+    @rule(at=who)
+    def somebody_reads_his_letters(self, at: int) -> None:
+        for one, reader in self.letters:
+            if reader == at and one.id in mail_of(self.nodes[at]).letters:
+                release(self.nodes[at], one, self.now)
+        self.settle("somebody_reads_his_letters")
+
+    @rule(left=who, right=who, steps=st.integers(1, 12))
+    def a_letter_goes_while_it_is_offered(self, left: int, right: int, steps: int) -> None:
+        one = letter(len(self.letters))
+        self.letters.append((one, right))
+        post(self.nodes[left], one, now=self.now)
+        if left != right:
+            self.open.append(self.meeting(left, right))
+            self.open[-1].start()
+            for _ in range(steps):
+                self.open[-1].step()
+        self.nodes[left].keep_mail(mail_of(self.nodes[left]).learn(receipt(one), self.now))
+        self.settle("a_letter_goes_while_it_is_offered")
 
     # --- how they meet ---
 
@@ -208,21 +269,22 @@ class Town(RuleBasedStateMachine):
         self.leave(at)
         store, device = self.saved[at]
         self.nodes[at].device = device.twin()
-        self.nodes[at].reopen(store.copy())
+        self.reopen(at, store.copy())
         self.nobody_believes_too_much()
         self.settle("a_node_is_restored")
 
     @rule(at=who)
     def a_node_is_wiped(self, at: int) -> None:
         self.leave(at)
-        self.nodes[at].reopen(MemoryStore(new_run=self.nodes[at].new_run))
+        self.reopen(at, MemoryStore(new_run=self.nodes[at].new_run))
         self.settle("a_node_is_wiped")
 
     @rule(at=who)
     def somebody_wants_more(self, at: int) -> None:
         self.leave(at)
         node = self.nodes[at]
-        node.reopen(node.store.copy(), replace(node.policy, public=True, blocked=frozenset()))
+        policy = replace(node.policy, public=True, blocked=frozenset())
+        self.reopen(at, node.store.copy(), policy)
         self.nobody_believes_too_much()
         self.settle("somebody_wants_more")
 
@@ -231,7 +293,7 @@ class Town(RuleBasedStateMachine):
         self.leave(at)
         node, person = self.nodes[at], self.writers[writer][0].person.signing.public
         policy = replace(node.policy, public=public, blocked=frozenset({person}))
-        node.reopen(node.store.copy(), policy)
+        self.reopen(at, node.store.copy(), policy)
         self.settle("somebody_blocks_a_writer")
 
     # --- time ---
@@ -281,6 +343,7 @@ class Town(RuleBasedStateMachine):
     def teardown(self) -> None:
         for at in range(len(self.nodes)):
             self.somebody_wants_more(at)
+        here = [set(mail_of(node).carried) for node in self.nodes]
         for round_ in range(8):
             before = [node.frontier() for node in self.nodes]
             for left, right in combinations(range(len(self.nodes)), 2):
@@ -290,6 +353,10 @@ class Town(RuleBasedStateMachine):
                 break
         event(f"rounds {round_}")
         self.all_are_equal()
+        for one, to in self.letters:
+            reader = mail_of(self.nodes[to])
+            is_known = one.id in reader.letters or one.envelope.lock in reader.tokens
+            assert is_known or not any(one.id in carried for carried in here)
 
     def all_are_equal(self) -> None:
         first = self.nodes[0]
@@ -304,7 +371,7 @@ class Town(RuleBasedStateMachine):
 TestTown = Town.TestCase
 TestTown.settings = settings(part(3), stateful_step_count=20)
 RULES = [name for name, kept in vars(Town).items() if hasattr(kept, "hypothesis_stateful_rule")]
-NEVER_SENT = {Number.ENVELOPES, Number.TOKENS, Number.TRAILER}
+NEVER_SENT = {Number.TRAILER}
 
 
 def test_in_a_town_everything_happens_that_can() -> None:

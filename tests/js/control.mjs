@@ -49,15 +49,19 @@ function list(rows, reader) {
   return rows.map(reader);
 }
 
-function hello(versions, features, frame, window, budget, contact) {
+function hello(versions, features, frame, window, budget, contact, ...more) {
+  const [mail = null, parts = null] = more;
   must(isList(versions, 1) && versions.every(isU64) && versions[0] >= 1, "versions");
   must(versions.every((version, at) => !at || version > versions[at - 1]), "ascending");
   must(isU64(features), "features");
   must(isNumber(frame, 24_000, 65_000), "frame");
   must(isNumber(window, 24_000, MAX_COUNT), "window");
   must(budget === null || isCount(budget), "budget");
+  must(parts === null || isBytes(parts, 64), "16 times 4 bytes");
   const spoken = versions.map(String);
-  return { versions: spoken, features: String(features), frame, window, budget, contact: told(contact) };
+  const said = { versions: spoken, features: String(features), frame, window, budget };
+  const compared = parts ?? new Uint8Array();
+  return { ...said, contact: told(contact), mail: toldOfMail(mail), parts: compared };
 }
 
 function told(contact) {
@@ -68,11 +72,19 @@ function told(contact) {
   return { run, lsn, seen: processed === null ? null : seen(processed) };
 }
 
+function toldOfMail(mail) {
+  if (mail === null) return null;
+  must(isList(mail) && mail.length === 3, "three");
+  const [run, serial, processed] = mail;
+  must(isBytes(run, 4) && isCount(serial), "run and serial");
+  return { run, serial, seen: processed === null ? null : seen(processed, 4) };
+}
+
 /** Read a seen from its items. */
-export function seen(value) {
+export function seen(value, size = 8) {
   must(isList(value) && value.length === 2, "a run and ranges");
   const [run, ends] = value;
-  must(isBytes(run, 8), "run");
+  must(isBytes(run, size), "run");
   must(isList(ends, 2) && ends.length % 2 === 0 && ends.length <= 64, "1 to 32 ranges");
   const ranges = [];
   for (let at = 0; at < ends.length; at += 2) {

@@ -12,7 +12,9 @@ import { branches, keptProof, keptStatements, proof, statement } from "./evidenc
 import { frontierEntry } from "./frontier.mjs";
 import { bundle, message } from "./gossip.mjs";
 import { agreement, device, halfBlock, outside, post, profile, withdrawal } from "./kinds.mjs";
+import { envelope } from "./mail.mjs";
 import { isCertified, link, pairs, words } from "./people.mjs";
+import * as sealed from "./sealed.mjs";
 import { keyed, scope, standing } from "./standing.mjs";
 
 const maybe = (text) => (text === null ? null : unhex(text));
@@ -115,8 +117,8 @@ function shownPost(body) {
 }
 
 function shownMessage(raw) {
-  const { number, rows, steers } = message(unhex(raw));
-  if (steers !== undefined) return plain(steers);
+  const { number, rows, read } = message(unhex(raw));
+  if (read !== undefined) return plain(read);
   if (rows === null) return { unknown: String(number) };
   return { [{ 6: "runs", 8: "bodies", 9: "statements", 10: "proofs" }[number]]: plain(rows) };
 }
@@ -140,9 +142,9 @@ function shownStanding(given) {
   return plain(standing({ ...held, pieces, branches, statements, proof: convicts }));
 }
 
-function shownKeyed({ log, count, ...given }) {
+function shownKeyed({ log, count, part, ...given }) {
   const bytes = Object.entries(given).map(([name, value]) => [name, unhex(value)]);
-  return plain(keyed({ log, count, ...Object.fromEntries(bytes) }));
+  return plain(keyed({ log, count, part: part.map(unhex), ...Object.fromEntries(bytes) }));
 }
 
 export const READERS = {
@@ -176,8 +178,21 @@ export const READERS = {
   withdraw: ({ body }) => named(withdrawal(unhex(body))),
   "half-block": shownHalfBlock,
   message: ({ raw }) => shownMessage(raw),
+  envelope: ({ raw, token }) => plain(envelope(unhex(raw), unhex(token))),
   "frontier entry": ({ raw }) => plain(frontierEntry(unhex(raw))),
   bundle: ({ raw }) => plain(bundle(unhex(raw))),
+  "sealed start": ({ raw }) => plain(sealed.start(unhex(raw))),
+  chunks: ({ start, secret, chunks }) => ({
+    chunks: plain(sealed.chunks(unhex(start), unhex(secret), chunks.map(unhex))),
+  }),
+  "sealed row": ({ start, secret, rows }) => ({
+    row: plain(sealed.sealedRow(unhex(start), unhex(secret), rows.map(unhex))),
+  }),
+  row: ({ raw }) => plain(sealed.row(unhex(raw))),
+  "sealed header": ({ raw, bound }) => plain(sealed.header(unhex(raw), unhex(bound))),
+  end: ({ raw, device: writer, digest }) =>
+    plain(sealed.end(unhex(raw), unhex(writer), unhex(digest))),
+  "sealed bundle": ({ raw, secret }) => plain(sealed.sealedBundle(unhex(raw), unhex(secret))),
   seen: ({ raw }) => plain(seenOf(unhex(raw))),
   gaps: ({ ranges, valid, lsn }) => ({ gaps: gaps(ranges, valid, lsn) }),
   standing: shownStanding,

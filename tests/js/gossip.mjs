@@ -4,6 +4,7 @@ import { context, equal, isBytes, isNumber, must, Refused, sha256 } from "./byte
 import { MAX_LOG, MAX_SEQ } from "./blocks.mjs";
 import { decode } from "./cbor.mjs";
 import { control } from "./control.mjs";
+import { postal } from "./mail.mjs";
 
 const MAX_MESSAGE = 65_000;
 const MAX_COUNT = 2 ** 53 - 1;
@@ -15,8 +16,8 @@ export function message(raw) {
   const items = decode(raw, MAX_MESSAGE);
   must(Array.isArray(items) && items.length > 0, "not a message");
   const [number, ...rest] = items;
-  const steers = control(number, rest);
-  if (steers !== undefined) return { number, steers };
+  const read = control(number, rest) ?? postal(number, rest);
+  if (read !== undefined) return { number, read };
   const [rows] = rest;
   const reader = { 6: readRun, 8: readLate, 9: readStatement, 10: readProof }[number];
   if (reader === undefined) {
@@ -63,7 +64,6 @@ function readProof(row) {
 
 /** Read a bundle: its messages' bytes, its trailer and how it ends. */
 export function bundle(raw) {
-  must(equal(raw.subarray(0, 8), MAGIC), "not a bundle");
   const frames = new Frames(raw);
   const header = frames.next();
   must(header.payload, "the header is cut or damaged");
@@ -82,8 +82,11 @@ export function bundle(raw) {
   }
 }
 
-class Frames {
+/** The frames of a file, one after the other; `most` is the size that a payload may have. */
+export class Frames {
   constructor(raw) {
+    must(equal(raw.subarray(0, 8), MAGIC), "not a bundle");
+    this.most = MAX_MESSAGE;
     this.raw = Buffer.from(raw);
     this.at = MAGIC.length;
     this.digest = sha256(context("bundle"), MAGIC);
@@ -97,7 +100,7 @@ class Frames {
     const { raw, at } = this;
     if (raw.length < at + 12) return { ending: "cut" };
     const size = raw.readUInt32BE(at);
-    if (size < 1 || size > MAX_MESSAGE) return { ending: "damaged" };
+    if (size < 1 || size > this.most) return { ending: "damaged" };
     if (raw.length < at + 12 + size) return { ending: "cut" };
     const payload = new Uint8Array(raw.subarray(at + 12, at + 12 + size));
     const digest = sha256(this.digest, payload);

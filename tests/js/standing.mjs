@@ -95,7 +95,7 @@ export function keyed({ binding, author, log, count, ...given }) {
     const key = createHmac("sha256", binding).update(context(what));
     return new Uint8Array(key.update(concat(...parts)).digest().subarray(0, size));
   };
-  const { held, evidence, branches, id, root, bucket, group } = given;
+  const { held, evidence, branches, id, root, bucket, part, group, tag, lock, mail } = given;
   const ofSome = (what, size, hash) => (hash.length ? hmac(what, size, hash) : NONE);
   const shown = hmac("check/bucket", 4, bucket);
   return {
@@ -106,11 +106,21 @@ export function keyed({ binding, author, log, count, ...given }) {
     ids: { compared: hmac("check/id", 8, id), followed: hmac("check/id", 4, id) },
     root: hmac("check/root", 16, group, root),
     bucket: isZero(shown) ? new Uint8Array([0, 0, 0, 1]) : shown,
+    part: hmac("check/part", 4, ...part.map((hash) => (hash.length ? hash : new Uint8Array(32)))),
     scope: {
       initiator: ofSome("scope/initiator", 16, group),
       responder: ofSome("scope/responder", 16, group),
     },
     count: hidden(count, ofSome("scope/count", 4, group)),
+    mail: {
+      envelope: concat(
+        hmac("mail/tag", 4, tag),
+        hmac("mail/lock", 3, lock),
+        hmac("mail/id", 3, mail),
+        mail.subarray(0, 2),
+      ),
+      token: hmac("mail/lock", 5, lock),
+    },
   };
 }
 

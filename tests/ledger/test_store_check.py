@@ -173,6 +173,10 @@ FAULTS = {
         "UPDATE logs SET bodies_missing = 3 WHERE bodies_missing = 12",
         [f"log {GROUP} of {WHOLE.hex()}: 12 bodies missing where 3 are noted"],
     ),
+    "wrong size": (
+        f"UPDATE logs SET bytes = bytes + 1 WHERE {OF_WHOLE}",
+        [LOG + "its size is noted wrong"],
+    ),
     "id that finds nothing": (
         f"UPDATE blocks SET id_prefix = 7 {BLOCK_10}",
         ["1 blocks that cannot be found by their id"],

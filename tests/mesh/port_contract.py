@@ -302,6 +302,53 @@ class PortContract:
             with pytest.raises(PortError, match="at least 256 bytes"):
                 await ada.export_bundle(BytesIO(), max_bytes=255)
 
+    async def test_a_sealed_bundle_is_for_its_readers_and_acknowledged(
+        self, town: Town, tmp_path: Path
+    ) -> None:
+        stick = tmp_path / "stick.passalong"
+        await town.visit("Ada", "Ben")
+        await town.visit("Ben", "Ada")
+        for giver, taker, blocks in (("Ada", "Ben", 4), ("Ben", "Ada", 0), ("Ada", "Ben", 0)):
+            async with town.port(giver) as port:
+                assert (await port.export_bundle(stick, to=[taker], seal=True)).blocks == blocks
+            async with town.port(taker) as port:
+                assert (await port.import_bundle(stick)).complete
+        async with town.port("Cleo") as cleo:
+            assert not (await cleo.inspect_bundle(stick)).opened
+            with pytest.raises(PortError, match="sealed for others"):
+                await cleo.import_bundle(stick)
+        async with town.port("Ben") as ben:
+            assert (await ben.inspect_bundle(stick)).opened
+
+    async def test_a_bundle_in_parts_is_taken_in_from_a_folder(
+        self, town: Town, tmp_path: Path
+    ) -> None:
+        async with town.port("Ada") as ada:
+            for _ in range(30):
+                await ada.post("x" * 8_000)
+            done = await ada.export_bundle(tmp_path / "news.passalong", part_bytes=100_000)
+            with pytest.raises(PortError, match="name a file"):
+                await ada.export_bundle(BytesIO(), part_bytes=100_000)
+        assert done.parts >= 3
+        folder = tmp_path / "stick"
+        folder.mkdir()
+        for part in range(1, done.parts + 1):
+            name = f"news.{part}.passalong"
+            (tmp_path / name).rename(folder / name)
+        async with town.port("Ben") as ben:
+            found = await ben.import_folder(folder)
+            assert [row.outcome for row in found.files] == ["taken"] * done.parts
+            assert len(await ben.feed(everyone=True)) == 30
+            with pytest.raises(PortError, match="no bundle in"):
+                await ben.import_folder(town.folder)
+
+    async def test_sealing_needs_somebody_who_can_read_it(self, town: Town) -> None:
+        async with town.port("Ada") as ada:
+            with pytest.raises(PortError, match="you have no other device"):
+                await ada.export_bundle(BytesIO(), seal=True)
+            with pytest.raises(PortError, match="nobody is known"):
+                await ada.export_bundle(BytesIO(), to=["Ben"], seal=True)
+
     async def test_a_check_of_a_sound_store_finds_nothing(self, town: Town) -> None:
         await town.visit("Ben", "Ada")
         async with town.port("Ada") as ada:

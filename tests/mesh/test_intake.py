@@ -69,7 +69,7 @@ def test_each_kind_of_message_goes_to_its_place() -> None:
         encode_message(Proofs([PROOF])),
         data(raw_run([ROOT], 4), raw_run(written(3))),
         encode_message(Bodies([late])),
-        encode([11, []]),
+        encode([42, []]),
     )
     assert [(len(run.blocks), run.hops) for run in batch.runs] == [(1, 5), (3, 1)]
     assert batch.bodies == [late]

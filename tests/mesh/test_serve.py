@@ -16,7 +16,7 @@ from ledger.keys import verify
 from ledger.run import verify_run
 from ledger.store.base import Batch
 from ledger.store.memory import MemoryStore
-from mesh.serve import LEAST_BYTES, serve
+from mesh.serve import LEAST_BYTES, plan, serve
 from mesh.sneakernet import BundleError, export_bundle, import_bundle
 from tests.gossip.held import WHEN, frames, revocation, shelf, varied
 from tests.ledger.stores import live
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 
 async def served(store: Store, max_bytes: int | None = None) -> list[bytes]:
-    return [raw async for raw in serve(store, Packer(), max_bytes)]
+    room = None if max_bytes is None else max_bytes - LEAST_BYTES // 2
+    return [raw async for raw in serve(store, await plan(store, room), Packer())]
 
 
 async def bundled(store: Store, max_bytes: int | None = None) -> bytes:

@@ -202,7 +202,7 @@ async def test_a_bundle_can_be_looked_into_without_a_store(tmp_path: Path) -> No
 
 async def test_parts_of_a_newer_version_are_skipped_and_said() -> None:
     known = encode_message(Data([raw_run([Device().root])]))
-    raw = bundle([b"\x82\x18\x2a\xf6", known, b"\x81\x0b"])
+    raw = bundle([b"\x82\x18\x2a\xf6", known, b"\x81\x18\x2b"])
     imported = await import_bundle(MemoryStore(), BytesIO(raw), seen=LATER)
     assert (imported.new_blocks, imported.refused, imported.complete) == (1, 0, True)
     assert imported.warnings == ["2 parts are of a newer version; update passalong"]

@@ -19,7 +19,7 @@ from ledger.keys import SIGNATURE_BYTES, verify
 from ledger.store.base import LateBody
 from ledger.store.memory import MemoryStore
 from mesh.home import HomeError
-from mesh.serve import serve
+from mesh.serve import plan, serve
 from mesh.sneakernet import BundleError, export_bundle, import_bundle, inspect_bundle
 from tests.gossip.held import WHEN, bundle, frames, raw_run, revocation, varied
 from tests.ledger.stores import Derived, derived, everything, live, log_of
@@ -163,7 +163,7 @@ async def test_a_signature_that_nobody_verified_is_neither_stored_nor_served() -
     # then that signature is nowhere
     held = await store.read((Device().public, SOCIAL), 1, 9)
     assert [len(block.signature) for block in held] == [0, 0, SIGNATURE_BYTES]
-    messages = [raw async for raw in serve(store, Packer(), None)]
+    messages = [raw async for raw in serve(store, await plan(store, None), Packer())]
     assert not any(b"f" * SIGNATURE_BYTES in raw for raw in messages)
 
 

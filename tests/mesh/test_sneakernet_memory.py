@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ledger.store.base import Batch
+from mesh.addressing import Readers
 from mesh.sneakernet import export_bundle, import_bundle, inspect_bundle
 from tests.gossip.held import WHEN
 from tests.ledger.stores import open_sqlite
+from tests.mesh.sticks import Carrier
 from tests.strategies import Device, run_of, written
 
 if TYPE_CHECKING:
@@ -86,6 +88,42 @@ def test_giving_takes_no_more_memory_for_more(folder: Path, max_bytes: int | Non
 @pytest.mark.slow
 def test_taking_takes_no_more_memory_for_more(folder: Path) -> None:
     few, many = peaks_of(lambda count: take(folder, count))
+    assert many < 8 * MB
+    assert many < 1.2 * few + 200_000
+
+
+async def give_sealed(folder: Path, count: int, part_bytes: int | None) -> None:
+    ann, ben = Carrier(1), Carrier(2)
+    ann.store = await open_sqlite(folder / f"{count}.db")
+    readers = Readers(ann.bearer, [ben.reader], is_sealed=True, person=lambda device: device)
+    name = folder / f"{count}.sealed.passalong"
+    await export_bundle(ann.store, name, part_bytes=part_bytes, readers=readers)
+    await ann.store.close()
+
+
+async def take_sealed(folder: Path, count: int) -> None:
+    ben = Carrier(2)
+    ben.store = await open_sqlite(folder / f"{count}.sealed.db")
+    name = folder / f"{count}.sealed.passalong"
+    imported = await import_bundle(ben.store, name, seen=WHEN, bearer=ben.bearer)
+    assert imported.new_blocks == count + 1
+    assert await ben.seen(Carrier(1)) is not None
+    await ben.store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part_bytes", [200_000, None])
+def test_sealing_takes_no_more_memory_for_more(folder: Path, part_bytes: int | None) -> None:
+    few, many = peaks_of(lambda count: give_sealed(folder, count, part_bytes))
+    assert many < 3 * MB
+    assert many < 1.2 * few + 200_000
+
+
+@pytest.mark.slow
+def test_unsealing_takes_no_more_memory_for_more(folder: Path) -> None:
+    for count in (FEW, MANY):
+        asyncio.run(give_sealed(folder, count, None))
+    few, many = peaks_of(lambda count: take_sealed(folder, count))
     assert many < 8 * MB
     assert many < 1.2 * few + 200_000
 

@@ -11,7 +11,10 @@ _SHORT, _CHECK, _PROOF = dice("a log")[:8], dice("check")[:4], dice("evidence")[
 _ROOT, _SCOPE, _ID = dice("root")[:16], dice("scope")[:16], dice("some hash")[:8]
 _IDENT = _ID[:4]
 _LSN, _SEQ, _INDEX = 2**53 - 1, 2**40 - 1, 2**20 - 1
+_MAIL, _MAIL_SEEN = dice("mail")[:4], [dice("their mail")[:4], [1, 9, 12, 15]]
 _SEEN = [_RUN, [1, 40, 42, 42, 50, 99]]
+_HELLO = [0, [1], 3, 65_000, 2**20, None]
+_PARTS = b"".join(dice(f"part {number}")[:4] for number in range(16))
 _MANY = [end for low in range(1, 97, 3) for end in (low, low + 1)]
 
 
@@ -30,7 +33,20 @@ def _good() -> dict[str, list[object]]:
         "HELLO, to a contact never met": [0, [1], 1, 65_000, 2**20, 0, [_RUN, _LSN, None]],
         "HELLO, of an empty store": [0, [1], 0, 24_000, 24_000, _LSN, [b"", 0, None]],
         "HELLO, to a stranger": [0, [1, 2, 2**64 - 1], 2**64 - 1, 24_000, _LSN, None, None],
-        "HELLO, of a later version": [0, [1, 2], 0, 65_000, 24_000, 0, None, [b"more"], 3],
+        "HELLO, of a later version": [
+            *(0, [1, 2], 0, 65_000, 24_000, 0, None, None, None),
+            *([b"more"], 3),
+        ],
+        "HELLO, of mail to a contact": [*_HELLO, [_RUN, 120, _SEEN], [_MAIL, 17, _MAIL_SEEN]],
+        "HELLO, of mail to a contact never met": [*_HELLO, [b"", 0, None], [_MAIL, 0, None]],
+        "HELLO, of the most mail, of a later version": [
+            *(*_HELLO, None, [_MAIL, _LSN, None], None),
+            0,
+        ],
+        "HELLO, of mail that is null": [*_HELLO, None, None],
+        "HELLO, that compares": [*_HELLO, [_RUN, 120, _SEEN], [_MAIL, 17, _MAIL_SEEN], _PARTS],
+        "HELLO, that compares and carries no mail": [*_HELLO, [_RUN, 120, _SEEN], None, bytes(64)],
+        "HELLO, that compares, of a later version": [*_HELLO, None, None, _PARTS, [_PARTS]],
         "NEW, of nothing": [1, 99, 100, 120, 1, []],
         "NEW, a page of three logs": [
             *(1, 0, 1, _LSN, 0),
@@ -144,7 +160,7 @@ def _wrong_requests() -> dict[str, list[object]]:
 
 def _bad() -> dict[str, list[object]]:
     flood = [[bytes([n]) * 16, _ROOT, n] for n in range(65)]
-    hello = [0, [1], 1, 65_000, 2**20, None]
+    hello, of_mail = [0, [1], 1, 65_000, 2**20, None], [*_HELLO, None]
     return {
         "HELLO without versions": [0, [], *hello[2:], None],
         "HELLO with version 0": [0, [0, 1], *hello[2:], None],
@@ -163,6 +179,23 @@ def _bad() -> dict[str, list[object]]:
         "HELLO with lsn 2^53": [*hello, [_RUN, 2**53, None]],
         "HELLO with a seen in bytes": [*hello, [_RUN, 120, encode(_SEEN)]],
         "HELLO with more after the seen": [*hello, [_RUN, 120, None, 0]],
+        "HELLO with a number for mail": [*of_mail, 3],
+        "HELLO with mail of two items": [*of_mail, [_MAIL, 17]],
+        "HELLO with mail of four items": [*of_mail, [_MAIL, 17, None, 0]],
+        "HELLO with a run of mail of 3 bytes": [*of_mail, [_MAIL[:3], 17, None]],
+        "HELLO with a run of mail of 8 bytes": [*of_mail, [_RUN, 17, None]],
+        "HELLO with no run of mail": [*of_mail, [b"", 0, None]],
+        "HELLO with serial -1": [*of_mail, [_MAIL, -1, None]],
+        "HELLO with serial 2^53": [*of_mail, [_MAIL, 2**53, None]],
+        "HELLO with a seen of mail in bytes": [*of_mail, [_MAIL, 17, encode(_MAIL_SEEN)]],
+        "HELLO with a seen of mail of a run of 8 bytes": [*of_mail, [_MAIL, 17, _SEEN]],
+        "HELLO with a seen of mail without ranges": [*of_mail, [_MAIL, 17, [_MAIL, []]]],
+        "HELLO with no parts": [*of_mail, None, b""],
+        "HELLO with 63 bytes of parts": [*of_mail, None, _PARTS[:63]],
+        "HELLO with 65 bytes of parts": [*of_mail, None, _PARTS + b"p"],
+        "HELLO with parts in an array": [*of_mail, None, [_PARTS[:4]] * 16],
+        "HELLO with a number for parts": [*of_mail, None, 64],
+        "HELLO with a seen of a run of 4 bytes": [*_HELLO, [_RUN, 120, _MAIL_SEEN]],
         "NEW of lsn 0": [1, 0, 0, 1, 1, []],
         "NEW of lsn 2^53": [1, 0, 1, 2**53, 1, []],
         "NEW that ends before it begins": [1, 0, 2, 1, 1, []],

@@ -61,10 +61,9 @@ def messages() -> Collection:
         "BODIES, of no bytes": encode([8, [[_HASH, 2**32 - 1, 2**40 - 1, b""]]]),
         "STATEMENTS": encode([9, [statement]]),
         "PROOFS": encode([10, [a_proof(), a_proof()]]),
-        "reserved: ENVELOPES": encode([11, []]),
-        "reserved: TOKENS": encode([13]),
         "of a bundle: its trailer": encode([15, 1, 2, [b"abc"]]),
-        "unknown: 20": encode([20, None]),
+        "unknown: 40": encode([40, None]),
+        "unknown: 41, nothing but its number": encode([41]),
         "unknown: 2^64 - 1": encode([2**64 - 1]),
     }
     for name, raw in good.items():
@@ -138,8 +137,8 @@ def _bad_messages(file: Collection, three: list[Block], statement: list[bytes]) 
         "DATA cut in the last signature": data_bytes(raw_run(three, bodies=False))[:-40],
         "DATA cut before its last null": data_bytes(raw_run(three, bodies=False))[:-1],
         "DATA with runs of indefinite count": whole[:2] + b"\x9f" + whole[3:] + b"\xff",
-        "an unknown one with a float": b"\x82\x14\xf9\0\0",
-        "65,001 bytes": encode([20, bytes(64_996)]),
+        "an unknown one with a float": b"\x82\x18\x28\xf9\0\0",
+        "65,001 bytes": encode([40, bytes(64_995)]),
     }
     for why, raw_message in spelled.items():
         file.bad("message", why, raw=raw_message)

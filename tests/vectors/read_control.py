@@ -11,12 +11,12 @@ from tests.vectors.showing import hexed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gossip.control import Control, Greeting, Mention
+    from gossip.control import Control, Greeting, MailGreeting, Mention
 
 
 def shown_control(message: Control) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912  one a message
     match message:
-        case control.Hello(versions, features, frame, window, budget, contact):
+        case control.Hello(versions, features, frame, window, budget, contact, mail, parts):
             return {
                 "hello": {
                     "versions": [str(version) for version in versions],
@@ -25,6 +25,8 @@ def shown_control(message: Control) -> dict[str, Any]:  # noqa: C901, PLR0911, P
                     "window": window,
                     "budget": budget,
                     "contact": _shown_greeting(contact),
+                    "mail": _shown_mail(mail),
+                    "parts": parts.hex(),
                 }
             }
         case control.New(valid, low, high, last, mentions):
@@ -60,6 +62,13 @@ def _shown_greeting(told: Greeting | None) -> dict[str, Any] | None:
     if told is None:
         return None
     return {"run": told.run.hex(), "lsn": told.lsn, "seen": told.seen and shown_seen(told.seen)}
+
+
+def _shown_mail(told: MailGreeting | None) -> dict[str, Any] | None:
+    if told is None:
+        return None
+    seen = told.seen and shown_seen(told.seen)
+    return {"run": told.run.hex(), "serial": told.serial, "seen": seen}
 
 
 def _shown_mentions(mentions: Sequence[Mention]) -> dict[str, Any]:

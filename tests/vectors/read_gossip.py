@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from gossip.bundle import BundleReader
 from gossip.frontier import decode_entry
+from gossip.postal import Envelopes, Leave, Offers, Pieces, Take, Tokens
 from gossip.wire import Bodies, Data, Proofs, Statements, Unknown, decode_message
 from tests.vectors.read_control import shown_control
-from tests.vectors.showing import hexed
+from tests.vectors.read_mail import shown_postal
+from tests.vectors.showing import ending, hexed
 
 if TYPE_CHECKING:
     from gossip.wire import RawRun
 
 
-def read_message(given: dict[str, Any]) -> dict[str, Any]:
+def read_message(given: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR0911  one a message
     match decode_message(hexed(given["raw"])):
         case Data(runs):
             return {"runs": [{"hops": run.hops, "blocks": _shown_items(run)} for run in runs]}
@@ -27,6 +29,8 @@ def read_message(given: dict[str, Any]) -> dict[str, Any]:
             return {"proofs": [raw.hex() for raw in proofs]}
         case Unknown(number):
             return {"unknown": str(number)}
+        case Envelopes() | Pieces() | Tokens() | Offers() | Take() | Leave() as mail:
+            return shown_postal(mail)
         case message:
             return shown_control(message)
 
@@ -61,13 +65,5 @@ def read_bundle(given: dict[str, Any], piece: int = 1 << 20) -> dict[str, Any]:
         "purpose": reader.purpose,
         "messages": [message.hex() for message in messages],
         "trailer": reader.trailer and asdict(reader.trailer),
-        "ending": _ending(reader),
+        "ending": ending(reader),
     }
-
-
-def _ending(reader: BundleReader) -> str:
-    if reader.damage is None:
-        return "whole"
-    if reader.trailer is not None:
-        return "more"
-    return "cut" if "cut short" in reader.damage else "damaged"

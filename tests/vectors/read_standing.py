@@ -7,8 +7,10 @@ from typing import Any
 from gossip.control import ID_BYTES, IDENT_BYTES
 from gossip.digest import Digest
 from gossip.frontier import FrontierEntry
+from gossip.mail import Mail
+from gossip.mail_names import MailNames
 from gossip.standing import Salt, Standing, branches_digest, place_of, standing_of
-from ledger.block import Block, block_id, decode_header
+from ledger.block import ZEROS, Block, block_id, decode_header
 from ledger.chain import Log, Piece
 from ledger.fork import decode_proof
 from ledger.keys import verify
@@ -65,6 +67,8 @@ def read_keyed(given: dict[str, Any]) -> dict[str, Any]:
     held, evidence, branches = (hexed(given[what]) for what in ("held", "evidence", "branches"))
     standing = Standing(entry, plain=True, held=held, evidence=evidence, branches=branches)
     ident, group = hexed(given["id"]), hexed(given["group"])
+    tag, lock, mail = hexed(given["tag"]), hexed(given["lock"]), hexed(given["mail"])
+    names = MailNames(salt, Mail(own=bytes(32), run=bytes(4)))
     return {
         "short": salt.short(key, place_of(key)[0]).hex(),
         "check": salt.check(standing).hex(),
@@ -76,9 +80,11 @@ def read_keyed(given: dict[str, Any]) -> dict[str, Any]:
         },
         "root": salt.root(group, hexed(given["root"])).hex(),
         "bucket": salt.bucket(hexed(given["bucket"])).hex(),
+        "part": salt.part([hexed(one) or ZEROS for one in given["part"]]).hex(),
         "scope": {
             "initiator": salt.scope(group, of_initiator=True).hex(),
             "responder": salt.scope(group, of_initiator=False).hex(),
         },
         "count": salt.count(group, given["count"]),
+        "mail": {"envelope": names.row(tag, lock, mail).hex(), "token": names.token(lock).hex()},
     }

@@ -35,6 +35,16 @@ from tests.vectors.read_ledger import (
     read_statement,
     read_words,
 )
+from tests.vectors.read_mail import read_envelope
+from tests.vectors.read_sealed import (
+    read_chunks,
+    read_row_of,
+    read_sealed_bundle,
+    read_sealed_end,
+    read_sealed_header,
+    read_sealed_row,
+    read_start_of,
+)
 from tests.vectors.read_standing import read_keyed, read_scope, read_standing
 
 if TYPE_CHECKING:
@@ -65,8 +75,16 @@ READERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "withdraw": read_withdrawal_body,
     "half-block": read_half_block,
     "message": read_message,
+    "envelope": read_envelope,
     "frontier entry": read_entry,
     "bundle": read_bundle,
+    "sealed start": read_start_of,
+    "chunks": read_chunks,
+    "sealed row": read_sealed_row,
+    "row": read_row_of,
+    "sealed header": read_sealed_header,
+    "end": read_sealed_end,
+    "sealed bundle": read_sealed_bundle,
     "seen": read_seen,
     "gaps": read_gaps,
     "standing": read_standing,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gossip.bundle import BundleReader
+
 hexed = bytes.fromhex
 
 
@@ -18,3 +23,12 @@ def shown(value: object) -> object:
             return [shown(item) for item in value]
         case _:
             return value
+
+
+def ending(reader: BundleReader) -> str:
+    """Return how a bundle ended."""
+    if reader.damage is None:
+        return "whole"
+    if reader.trailer is not None:
+        return "more"
+    return "cut" if "cut short" in reader.damage else "damaged"

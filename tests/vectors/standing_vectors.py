@@ -147,6 +147,10 @@ def _keyed(file: Collection) -> None:
         "bucket": dice("a bucket"),
         "group": dice("a group"),
         "count": 300,
+        "part": [dice("a bucket"), *[b""] * 14, dice("another bucket")],
+        "tag": dice("a tag")[:16],
+        "lock": dice("a lock"),
+        "mail": dice("an envelope"),
     }
     for name, changes in (
         ("all there is", {}),
@@ -157,5 +161,9 @@ def _keyed(file: Collection) -> None:
         ("no log", {"count": 0}),
         ("the most logs", {"count": 2**32 - 1}),
         ("the public scope", {"group": b""}),
+        ("a part of a scope that holds nothing", {"part": [b""] * 16}),
+        ("another tag", {"tag": dice("another tag")[:16]}),
+        ("another lock", {"lock": dice("another lock")}),
+        ("another envelope under the same tag and lock", {"mail": dice("another envelope")}),
     ):
         file.good("keyed", name, **({"binding": dice("a session")} | given | changes))

@@ -45,6 +45,22 @@ CREATE TABLE following (person BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_V1,)
+_V2: Final = """
+CREATE TABLE mail (
+    mail_no INTEGER PRIMARY KEY, what INTEGER NOT NULL, ident BLOB NOT NULL, tag BLOB NOT NULL,
+    lock BLOB NOT NULL, hops INTEGER NOT NULL, copies INTEGER NOT NULL, until INTEGER NOT NULL,
+    depositor BLOB NOT NULL, content BLOB NOT NULL, UNIQUE (what, ident)) STRICT;
+CREATE TABLE floors (
+    author BLOB NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL, rank INTEGER NOT NULL,
+    PRIMARY KEY (author, log)) STRICT, WITHOUT ROWID;
+ALTER TABLE logs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE logs SET bytes =
+    (SELECT coalesce(sum(length(header) + coalesce(length(body), 0)), 0) FROM blocks
+     WHERE place BETWEEN log_no << 40 AND (log_no << 40) + (1 << 40) - 1)
+  + (SELECT coalesce(sum(length(header) + coalesce(length(body), 0)), 0) FROM branches b
+     WHERE b.author_no = logs.author_no AND b.log = logs.log);
+"""
+
+MIGRATIONS: Final = (_V1, _V2)
 APPLICATION_ID: Final = 0x50_41_4C_47
 """``PALG``: says whose file this is (``PRAGMA application_id``)."""

@@ -1,0 +1,116 @@
+"""How mail is named in one meeting, and what this node knows by such names.
+
+    an envelope   K(mail/tag, tag)[:4] | K(mail/lock, lock)[:3] | K(mail/id, id)[:3] | id[:2]
+    a token       K(mail/lock, lock)[:5]
+
+Who does not know an envelope cannot tell one meeting's name of it from another's but by the two
+plain bytes: by these a node in several meetings takes it once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gossip.envelope import TAG_BYTES
+
+if TYPE_CHECKING:
+    from gossip.envelope import Envelope
+    from gossip.mail import Mail
+    from gossip.standing import Salt
+
+_TAG: Final = 4
+_LOCK: Final = 3
+_HEAD: Final = _TAG + _LOCK
+_HINT: Final = 2
+
+
+class MailNames:
+    """Names of one meeting.
+
+    Args:
+        salt: The meeting's.
+        mail: What this node carries.
+    """
+
+    def __init__(self, salt: Salt, mail: Mail) -> None:
+        self._salt = salt
+        self._mail = mail
+        self._at: int | None = None
+        self._known: set[bytes] = set()
+        self._locks: set[bytes] = set()
+        self._read: set[bytes] = set()
+        self._read_heads: set[bytes] = set()
+        self._mine: set[bytes] = set()
+
+    def envelope(self, one: Envelope) -> bytes:
+        """Return the name of an envelope, 12 bytes."""
+        return self.row(one.tag, one.lock, one.id)
+
+    def row(self, tag: bytes, lock: bytes, ident: bytes) -> bytes:
+        """As ``envelope``, of its parts."""
+        return self._head(tag, lock) + self._salt.mail_id(ident) + ident[:_HINT]
+
+    def _head(self, tag: bytes, lock: bytes) -> bytes:
+        return self._salt.mail_tag(tag) + self._salt.mail_lock(lock)[:_LOCK]
+
+    def token(self, lock: bytes) -> bytes:
+        """Return the name of a token, 5 bytes."""
+        return self._salt.mail_lock(lock)
+
+    def hint(self, name: bytes) -> bytes:
+        """Return what an envelope's name shows in every meeting, 2 bytes."""
+        return name[-_HINT:]
+
+    def begun(self) -> dict[bytes, bytes]:
+        """Return what has come in part, by the keyed tag and the hint of a name."""
+        return {
+            self._salt.mail_tag(name[:TAG_BYTES]) + name[TAG_BYTES:]: data
+            for name, data in self._mail.begun.items()
+        }
+
+    def of_part(self, name: bytes) -> bytes:
+        """Return by what ``begun`` has the beginning of an envelope."""
+        return name[:_TAG] + name[-_HINT:]
+
+    # --- what is known ---
+
+    def catch_up(self) -> None:
+        """Take note of what came since; of all that is known the first time."""
+        mail = self._mail
+        if self._at is None:
+            for one in mail.carried.values():
+                self._learn(one.tag, one.lock, one.id)
+            for ident, (tag, lock, _) in mail.gone.items():
+                self._learn(tag, lock, ident)
+            for read in mail.tokens.values():
+                self._learn(read.tag, read.lock, b"")
+            self._mine = {self._salt.mail_tag(tag) for tag in mail.reads}
+        else:
+            for tag, lock, ident in mail.journal.since(self._at):
+                self._learn(tag, lock, ident)
+        self._at = mail.journal.end
+
+    def _learn(self, tag: bytes, lock: bytes, ident: bytes) -> None:
+        if ident:
+            name = self.row(tag, lock, ident)
+            self._known.add(name)
+            self._locks.add(self.token(lock))
+        else:
+            self._read.add(self.token(lock))
+            self._read_heads.add(self._head(tag, lock))
+
+    def is_new(self, name: bytes) -> bool:
+        """Whether an envelope is neither here nor was let go, nor read by anybody."""
+        return name not in self._known and name[:_HEAD] not in self._read_heads
+
+    def is_read(self, name: bytes) -> bool:
+        """Whether a token is known."""
+        return name in self._read
+
+    def holds(self, name: bytes) -> bool:
+        """Whether a token is of an envelope that is here or was."""
+        return name in self._locks
+
+    def is_mine(self, name: bytes) -> bool:
+        """Whether this node reads by an envelope's tag."""
+        return name[:_TAG] in self._mine

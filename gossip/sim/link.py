@@ -1,0 +1,286 @@
+"""Two nodes in a meeting: their sessions, and what carries the frames between them.
+
+Each direction takes one frame after the other, at a rate. A link dies with the contact: what was
+not received by then is lost, and what came is stored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from gossip.effects import Effect, Finish, Keep, Load, Send
+from gossip.effects import End as Why
+from gossip.notes import (
+    groups_note,
+    mail_note,
+    recall,
+    recall_groups,
+    recall_mail,
+    recall_told,
+    seen_note,
+    told_note,
+)
+from gossip.session import Session
+from gossip.sim.air import FRAME_BYTES, Air, Tally, useful_bytes
+from gossip.talk import Setting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from gossip.policy import Peer
+    from gossip.sim.agenda import Agenda
+    from gossip.sim.commons import Commons
+    from gossip.sim.node import Node
+    from ledger.store.base import Absorbed, Batch, LogKey
+
+
+class _Frame(NamedTuple):
+    begins: float
+    arrives: float
+    raw: bytes
+
+
+class End:
+    """One node's end of a link."""
+
+    def __init__(self, link: Link, node: Node, peer: Peer | None, *, is_initiator: bool) -> None:
+        self.node = node
+        self.finish: Finish | None = None
+        self._link = link
+        self._agenda = link.agenda
+        self._free = 0.0
+        self._under_way: deque[_Frame] = deque()
+        self._tick_at: float | None = None
+        self._is_dirty = False
+        note = None if peer is None else node.note(seen_note(peer.device))
+        groups = None if peer is None else node.note(groups_note(peer.device))
+        mail = None if peer is None else node.note(mail_note(peer.device))
+        told = None if peer is None else node.note(told_note(peer.device))
+        side = b"\1" if is_initiator else b"\2"
+        self.session = Session(
+            Setting(
+                node.shelf.catalogue,
+                node.claims,
+                node.policy,
+                link.binding,
+                is_initiator,
+                peer,
+                recall(note, node.wants),
+                recall_groups(groups),
+                link.commons.verify,
+                sha256(side + link.binding).digest(),
+                room=node.shelf.room,
+                told=recall_told(told),
+                mail=None if node.mailbox is None else node.mailbox.mail,
+                mail_seen=recall_mail(mail),
+            )
+        )
+        node.ends[self] = None
+
+    def start(self) -> None:
+        """Begin the meeting."""
+        self._carry_out(self.session.start(self._agenda.now))
+
+    def stop(self, why: Why) -> None:
+        """End it, if it still goes on."""
+        self._carry_out(self.session.stop(self._agenda.now, why))
+
+    def changed(self, logs: Mapping[LogKey, bool]) -> None:
+        """Take note of logs that stand differently now."""
+        self._carry_out(self.session.changed(logs, self._agenda.now))
+
+    def receive(self, frame: bytes) -> None:
+        """Take a frame from the other end."""
+        self._carry_out(self.session.receive(frame, self._agenda.now))
+
+    def drained(self) -> None:
+        """Take note that no other frame is there yet."""
+        self._carry_out(self.session.drained(self._agenda.now))
+
+    # --- effects ---
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                for raw in self._link.spoken(self.node, effect.frame):
+                    self._send(raw)
+                if effect.bulk:
+                    self._taken_at(self._free)
+            elif isinstance(effect, Finish):
+                self._over(effect)
+            else:
+                self._agenda.at_once(partial(self._work, effect))
+        if not self._is_dirty and self.finish is None:
+            self._is_dirty = True
+            self._agenda.when_settled(self._watch)
+
+    def _work(self, effect: Load | Keep) -> None:
+        now, session = self._agenda.now, self.session
+        if isinstance(effect, Keep):
+            absorbed = self._link.kept(self.node, effect.batch)
+            self._carry_out(session.kept(effect.ticket, absorbed, now))
+        elif self.finish is None:
+            self._carry_out(session.loaded(effect.ticket, self.node.answer(effect.query), now))
+
+    def _over(self, finish: Finish) -> None:
+        self.finish = finish
+        self.node.ends.pop(self, None)
+        self._agenda.at(self._last_arrival, self._link.close, last=True)
+
+    # --- time ---
+
+    def _watch(self) -> None:
+        """Have ``tick`` called when it is due."""
+        self._is_dirty = False
+        due = self.session.next_tick()
+        if due is None or (self._tick_at is not None and self._tick_at <= due):
+            return
+        self._tick_at = due
+        self._agenda.at(due, partial(self._tick, due))
+
+    def _tick(self, planned: float) -> None:
+        if planned != self._tick_at:
+            return
+        self._tick_at = None
+        due = self.session.next_tick()
+        if due is not None and due <= self._agenda.now:
+            self._carry_out(self.session.tick(self._agenda.now))
+        elif due is not None:
+            self._watch()
+
+    # --- the way to the other end ---
+
+    @property
+    def _last_arrival(self) -> float:
+        return self._under_way[-1].arrives if self._under_way else self._agenda.now
+
+    def _send(self, raw: bytes) -> None:
+        air, now = self._link.air, self._agenda.now
+        begins = max(now, self._free)
+        size = len(raw) + FRAME_BYTES
+        self._free = begins if air.rate is None else begins + size / air.rate
+        self._under_way.append(_Frame(begins, self._free + air.latency, raw))
+        if len(self._under_way) == 1:
+            self._await()
+
+    def _taken_at(self, when: float) -> None:
+        if when > self._agenda.now:
+            self._agenda.at(when, self._taken)
+        else:
+            self._agenda.at_once(self._taken)
+
+    def _taken(self) -> None:
+        self._carry_out(self.session.sent(self._agenda.now))
+
+    def _await(self) -> None:
+        arrives = self._under_way[0].arrives
+        if arrives > self._agenda.now:
+            self._agenda.at(arrives, self._arrive)
+        else:
+            self._agenda.at_once(self._arrive)
+
+    def _arrive(self) -> None:
+        """Hand over what is there."""
+        now, under_way, other = self._agenda.now, self._under_way, self._link.other(self)
+        while under_way and under_way[0].arrives <= now:
+            raw = under_way.popleft().raw
+            self._link.count(raw)
+            other.receive(raw)
+        other.drained()
+        if under_way:
+            self._await()
+
+    def lose(self) -> None:
+        """Lose what is under way; what was begun was on the air all the same."""
+        now = self._agenda.now
+        for frame in self._under_way:
+            if frame.begins < now:
+                self._link.count(frame.raw)
+        self._under_way.clear()
+
+
+class Link:
+    """A link between two nodes.
+
+    Args:
+        nodes: Both; the first opened it.
+        agenda: The world's clock.
+        commons: What all nodes share.
+        air: How bytes travel.
+        tally: Where what goes over it is counted.
+        binding: 32 bytes that no other link has.
+        strangers: Whether they do not recognise each other.
+        kept: Takes a batch into a node's store.
+        spoken: Says what becomes of a frame that a node sends.
+        over: Told when the link is no more.
+    """
+
+    def __init__(  # noqa: PLR0913  what a link needs of its world
+        self,
+        nodes: tuple[Node, Node],
+        agenda: Agenda,
+        commons: Commons,
+        *,
+        air: Air,
+        tally: Tally,
+        binding: bytes,
+        strangers: bool,
+        kept: Callable[[Node, Batch], Absorbed],
+        spoken: Callable[[Node, bytes], Iterable[bytes]],
+        over: Callable[[Link], None],
+    ) -> None:
+        self.agenda = agenda
+        self.commons = commons
+        self.air = air
+        self.binding = binding
+        self.spoken = spoken
+        self._tally = tally
+        self._kept = kept
+        self._over = over
+        self._is_dead = False
+        left, right = nodes
+        self._left = End(self, left, None if strangers else right.peer, is_initiator=True)
+        self._right = End(self, right, None if strangers else left.peer, is_initiator=False)
+        tally.links += 1
+
+    def start(self) -> None:
+        """Begin the meeting."""
+        self._left.start()
+        self._right.start()
+
+    @property
+    def ends(self) -> tuple[End, End]:
+        """Both."""
+        return self._left, self._right
+
+    def other(self, end: End) -> End:
+        """Return the end at the other side."""
+        return self._right if end is self._left else self._left
+
+    def count(self, raw: bytes) -> None:
+        """Count a frame as sent."""
+        self._tally.air += len(raw) + FRAME_BYTES
+        self._tally.frames += 1
+
+    def kept(self, node: Node, batch: Batch) -> Absorbed:
+        """Take a batch that came over this link into a store, and count what was of use."""
+        absorbed = self._kept(node, batch)
+        self._tally.useful += useful_bytes(batch, absorbed)
+        return absorbed
+
+    def close(self) -> None:
+        """Let the link die, as it does when one side is through and its last frame has arrived."""
+        if self._is_dead:
+            return
+        self._is_dead = True
+        for end in self.ends:
+            end.lose()
+            end.stop(Why.LOST)
+        for end in self.ends:
+            self._tally.blocks += end.session.counts.blocks_in
+            self._tally.new += end.session.counts.new
+            self._tally.envelopes += end.session.counts.envelopes_in
+        self._over(self)

@@ -1,0 +1,65 @@
+"""A picture of a simulation; matplotlib is loaded here and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mesh.port import PortError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mesh.simulate import Simulated
+
+_INSTALL: Final = (
+    "a plot needs matplotlib, which is not installed; run: pip install 'passalong[plot]'"
+)
+FORMATS: Final = (".png", ".svg", ".pdf")
+
+
+def check_plot(name: str) -> Path:
+    """Return the path of a plot that can be drawn, before anything is computed for it.
+
+    Raises:
+        PortError: matplotlib is not installed, or ``name`` is of no format it is asked for.
+    """
+    path = Path(name)
+    if path.suffix.lower() not in FORMATS:
+        raise PortError(f"{name} does not end in {', '.join(FORMATS)}; name the plot so")
+    if not path.parent.is_dir():
+        raise PortError(f"{path.parent} is no folder; make it first")
+    _figure()
+    return path
+
+
+def _figure() -> type[Figure]:
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as exc:
+        raise PortError(_INSTALL) from exc
+    return Figure
+
+
+def draw_plot(done: Simulated, path: Path) -> None:
+    """Draw delivery by age, the engine's and the oracle's, into ``path``.
+
+    Raises:
+        PortError: It cannot be written.
+    """
+    figure = _figure()(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    ages = list(done.delivery)
+    for name, shares, width in (("oracle", done.oracle, 5), ("engine", done.delivery, 1.5)):
+        percents = [100 * share for share in shares.values()]
+        axes.plot(ages, percents, linewidth=width, marker="o", label=name)
+    axes.set_xlabel("age of the post")
+    axes.set_ylabel("readers reached, %")
+    axes.set_ylim(0, 105)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    axes.set_title(f"{done.nodes:,} nodes, {done.contacts:,} contacts, {done.days:.1f} days")
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as exc:
+        raise PortError(f"{path} cannot be written: {exc.strerror}; name another file") from exc
