@@ -42,24 +42,29 @@ def _figure() -> type[Figure]:
 
 
 def draw_plot(done: Simulated, path: Path) -> None:
-    """Draw delivery by age, the engine's and the oracle's, into ``path``.
+    """Draw delivery by age, the engine's and the oracle's, of posts and of letters, into ``path``.
 
     Raises:
         PortError: It cannot be written.
     """
-    figure = _figure()(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    ages = list(done.delivery)
-    for name, shares, width in (("oracle", done.oracle, 5), ("engine", done.delivery, 1.5)):
-        percents = [100 * share for share in shares.values()]
-        axes.plot(ages, percents, linewidth=width, marker="o", label=name)
-    axes.set_xlabel("age of the post")
-    axes.set_ylabel("readers reached, %")
-    axes.set_ylim(0, 105)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    axes.set_title(f"{done.nodes:,} nodes, {done.contacts:,} contacts, {done.days:.1f} days")
+    spreads = [("posts", done.posts), ("letters", done.mail)]
+    drawn = [(what, spread) for what, spread in spreads if spread is not None and spread.messages]
+    drawn = drawn or [("posts", done.posts)]
+    figure = _figure()(figsize=(1 + 5.5 * len(drawn), 4.5), layout="constrained")
+    for at, (what, spread) in enumerate(drawn, 1):
+        axes = figure.add_subplot(1, len(drawn), at)
+        for name, shares, width in (("oracle", spread.oracle, 5), ("engine", spread.delivery, 1.5)):
+            percents = [100 * share for share in shares.values()]
+            axes.plot(list(shares), percents, linewidth=width, marker="o", label=name)
+        axes.set_xlabel("age")
+        axes.set_ylabel("delivered, %")
+        axes.set_ylim(0, 105)
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right")
+        axes.set_title(f"{spread.messages:,} {what}")
+    where = f"{done.nodes:,} nodes, {done.contacts:,} contacts, {done.days:.1f} days"
+    figure.suptitle(where)
     try:
-        figure.savefig(path, dpi=150)
+        figure.savefig(path, dpi=110)
     except OSError as exc:
         raise PortError(f"{path} cannot be written: {exc.strerror}; name another file") from exc

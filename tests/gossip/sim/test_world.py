@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from gossip.effects import End, Spans
 from gossip.sim.churn import awake
+from gossip.sim.commons import Commons
 from gossip.sim.interest import audience
 from gossip.sim.liar import Liar, Lie
-from gossip.sim.node import POSTS
+from gossip.sim.node import POSTS, finished
 from gossip.sim.oracle import Oracle
 from gossip.sim.scenario import Scenario, simulate
 from gossip.sim.workload import Post
@@ -21,6 +22,7 @@ from gossip.sim.world import Plan
 from ledger.store.base import Span
 from tests.gossip.sim.places import SETUP, arrivals, place, posts_in, ran, traces
 from tests.gossip.worlds import part
+from tests.strategies import device_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +109,9 @@ def test_wrong_clocks_change_nothing(trace: Trace, seed: int, data: st.DataObjec
     worlds = [ran(trace, posts, Plan(errors_ms=errors)) for errors in ({}, wrong)]
     one, other = [(w.first, w.later, w.endings, arrivals(w)) for w in worlds]
     assert one == other
+    for node, error in wrong.items():
+        shown = [finished(w.nodes[node]._store.arrivals())[-1].seen for w in worlds]
+        assert shown[1] - shown[0] == error
 
 
 def test_the_same_seed_has_the_same_report() -> None:
@@ -162,3 +167,33 @@ def test_two_who_wake_at_one_moment_open_one_link() -> None:
     world = ran(trace, [Post(9.0, 0)], Plan(asleep=naps))
     assert arrivals(world) == {(0, 1): 9.0}
     assert world.first.links + world.later.links == 2
+
+
+def test_a_signature_under_another_message_is_checked_anew() -> None:
+    commons, keys = Commons(), device_keys(1).signing
+    signature = keys.sign(b"said")
+    assert commons.verify(keys.public, b"said", signature)
+    assert not commons.verify(keys.public, b"never said", signature)
+    assert commons.verified == 2
+
+
+def test_a_scenario_s_set_up_is_the_links_own() -> None:
+    trace = place(2, *((at, at + 6, 0, 1) for at in range(0, 900, 30)))
+    reached = [simulate(trace, Scenario(posts=6, setup=setup)).posts for setup in (2.0, 7.0)]
+    assert [spread.delivery["end"] for spread in reached] == [1.0, 0.0]
+    assert [spread.oracle["end"] for spread in reached] == [1.0, 0.0]
+
+
+def test_with_liars_nobody_is_reached_sooner_than_can_be() -> None:
+    pairs = [(a, b) for a in range(5) for b in range(a)]
+    trace = place(5, *((at, at + 40, a, b) for at in (0, 100, 300) for a, b in pairs))
+    spread = simulate(trace, Scenario(posts=9, liars=2)).posts
+    assert spread.delivery == spread.oracle
+
+
+def test_who_is_switched_off_is_not_reached_by_the_oracle_either() -> None:
+    hours = range(0, 5 * 24 * 3_600, 3_600)
+    trace = place(3, *((at, at + 900, a, a + 1) for at in hours for a in range(2)))
+    spread = simulate(trace, Scenario(posts=40, churn=True)).posts
+    always = simulate(trace, Scenario(posts=40)).posts
+    assert spread.delivery == spread.oracle != always.oracle
