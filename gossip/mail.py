@@ -168,7 +168,8 @@ class MailChanges:
 
     def add(self, other: MailChanges) -> None:
         """Take in another change, made after this one."""
-        self.puts = [p for p in self.puts if (p.what, p.ident) not in set(other.drops)]
+        gone = set(other.drops)
+        self.puts = [p for p in self.puts if (p.what, p.ident) not in gone]
         self.puts += other.puts
         self.drops += other.drops
 

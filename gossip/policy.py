@@ -185,7 +185,8 @@ class Policy:
         """
         asked = (self.followed, self.near, self.named, self.blocked, self.headers_only)
         sets = [sorted(one) for one in asked]
-        said = encode((int(self.public), sets, sorted(self.groups.items()), self.quota.cap))
+        room = [self.quota.share(r) for r in (CIRCLE_CLASS, WIDER_CLASS, GROUP_CLASS, REST_CLASS)]
+        said = encode((int(self.public), sets, sorted(self.groups.items()), room))
         return sha256(said).digest()[:8]
 
     def offers(self, peer: Peer | None, shown: frozenset[bytes]) -> bytes:

@@ -95,9 +95,13 @@ class Room:
             excess -= saved
         return gone
 
+    def _is_own(self, key: LogKey) -> bool:
+        """Whether this node's person wrote a log, on whatever device."""
+        own, person = self._policy, self._catalogue.person(key[0])
+        return key[0] == own.device or person == own.person
+
     def _own_bytes(self) -> int:
-        device, logs = self._policy.device, self._catalogue.logs
-        return sum(logs[device, n].bytes for n in self._catalogue.numbers(device))
+        return sum(log.bytes for key, log in self._catalogue.logs.items() if self._is_own(key))
 
     def _by_class(self) -> dict[int, dict[bytes, _Device]]:
         """Return what may go, by class and device."""
@@ -106,7 +110,7 @@ class Room:
         for key, log in catalogue.logs.items():
             person = catalogue.person(key[0])
             rank = policy.rank(key, person)
-            if key[0] == policy.device:
+            if self._is_own(key):
                 continue
             devices = found.setdefault(REST_CLASS if rank is None else rank, {})
             device = devices.get(key[0], _Device({}, 0))

@@ -337,3 +337,22 @@ def test_parts_are_not_negative_and_one_in_all_at_most() -> None:
     for wrong in ({"circle": -0.1}, {"circle": 0.9}, {"cap": 0}):
         with pytest.raises(ValueError, match="parts of a quota"):
             Quota(**wrong)
+
+
+def test_what_one_wrote_on_another_device_never_goes() -> None:
+    node = node_with(60_000)
+    other = Device(90, owner=1)
+    writes(other, 200)
+    node.hold_device(other)
+    node.hold_device(stranger(60, 60))
+    mine = [log for log in now_run(node.store.logs()) if log.author == other.public]
+    assert sum(piece.high - piece.low + 1 for log in mine for piece in log.pieces) == 201
+    assert not any(author == other.public for author, _ in now_run(node.store.floors()))
+    assert not any(log.author == stranger(60).public for log in now_run(node.store.logs()))
+
+
+def test_another_share_of_the_cap_makes_floors_void() -> None:
+    plain, larger = (node_with(60_000, quota=q).policy for q in (
+        Quota(cap=60_000), Quota(cap=60_000, strangers=0.1, groups=0.05)
+    ))  # fmt: skip
+    assert plain.wants != larger.wants
