@@ -93,7 +93,8 @@ def draw(days: list[Day], path: str) -> None:
         axes = figure.add_subplot(1, 2, at)
         axes.loglog(nodes, values, marker="o", linewidth=1.5)
         for number, value in zip(nodes, values, strict=True):
-            axes.annotate(f"{value:,.0f}", (number, value), (0, 6), textcoords="offset points")
+            axes.annotate(f"{value:,.0f}", (number, value), (-30, 8), textcoords="offset points")
+        axes.margins(0.15)
         axes.set_xlabel("nodes")
         axes.set_ylabel(name)
         axes.grid(alpha=0.3)
