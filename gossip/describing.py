@@ -141,6 +141,8 @@ class Describing:
         """Begin, once the peer's HELLO said what he has seen."""
         self._valid = min(self._valid_up_to(seen), self._covered)
         ranges = seen.clipped(self._valid) if seen is not None else ()
+        if is_contact:
+            self._believe(seen)
         if is_contact and ranges:
             self._seen = ranges
             self._gaps.extend(unseen(ranges, self._covered))
