@@ -76,7 +76,7 @@ class Saving:
         if setting.peer is None:
             return
         device, notes = setting.peer.device, dict[str, bytes | None](more)
-        if told is not None:
+        if told is not None and told != setting.told:
             notes[told_note(device)] = told.encode()
         if not self._talk.scopes <= setting.shared | {PUBLIC}:
             groups = self._talk.scopes | setting.shared

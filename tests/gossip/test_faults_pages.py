@@ -67,6 +67,7 @@ def test_an_unchanged_meeting_writes_nothing() -> None:
     left, right = Node(1), Node(2)
     left.hold(*shelf(10, 2))
     meet(left, right)
+    meet(left, right)  # the one who was told last hears only here what the other has kept
 
     meeting = Meeting(left, right).start()
     kept = []

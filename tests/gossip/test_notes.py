@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.cursor import MAX_RANGES, Seen, add, decode_seen
+from gossip.cursor import MAX_RANGES, Seen, add, decode_seen, run_name
 from gossip.notes import recall, remember, seen_note, told_note
 from ledger.codec import encode
 from tests.gossip.meetings import Meeting, Node, meet, now_run
@@ -117,6 +117,7 @@ def test_what_a_peer_claims_beyond_a_run_is_not_noted() -> None:
     # then it notes nothing about serial numbers it never gave
     assert all(end.finish for end in meeting.ends)
     told = now_run(back.store.note(told_note(right.device.public)))
-    ends = {run.run: run.last for run in now_run(back.store.runs())}
+    offers = back.offers(right.peer)
+    ends = {run_name(run.run, offers): run.last for run in now_run(back.store.runs())}
     found = None if told is None else decode_seen(told)
     assert found is None or found.ranges[-1][1] <= ends[found.run]
