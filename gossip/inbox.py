@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gossip.carried import MailChanges
 from gossip.control import Credit
-from gossip.mail import MailChanges
 from gossip.talk import ProtocolError
 from ledger.store.base import Absorbed, Batch
 

@@ -1,177 +1,50 @@
-"""The mail that a node carries for others: what it takes, how long it keeps it, what goes first.
+"""The mail that a node carries for others: what it takes, how long it keeps it, what it tells.
 
 Envelopes spread from carrier to carrier until they were read or their life is over. What keeps that
 from going on for ever: a carrier remembers what it let go and does not take it back, and the
 reader's token, which anybody can check against the envelope's lock, tells carriers to let go.
 
-Pure: the owner stores the rows it is given, and tells when they are stored.
+Pure: the owner stores the rows it is given, and tells when they are stored, or that they were not.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from gossip.carried import STRANGER, Carried, Crowd, Journal, MailChanges, MailNews, Read
 from gossip.claims import Claims
 from gossip.envelope import MAX_COPIES, MAX_LIFE_MIN, Envelope, Parcel, Receipt, lock_of
+from gossip.mail_room import MailLimits, MailRoom
 from ledger.store.base import MailRow, MailWhat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-STRANGER: Final = b""
-"""Depositor of what strangers brought: nobody knows one from the other."""
 HINT_BYTES: Final = 2
 """Of an envelope's id that are said plainly."""
 PATIENCE_S: Final = 30.0
 """Until another meeting is asked for an envelope that does not come."""
 MAX_BEGUN: Final = 64
 """Envelopes of which a part is kept, in memory."""
-MAX_JOURNAL: Final = 16_384
-ROW_COST_BYTES: Final = 200
-"""What an envelope takes besides its own bytes, about."""
+TOKEN_GRACE_S: Final = 24 * 3_600
+"""A token is told while its envelope may live, and remembered so much longer, whoever told it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MailLimits:
-    """Bounds of what is carried.
+class Gone(NamedTuple):
+    """An envelope that is not taken again.
 
     Attributes:
-        envelopes: Carried for others, at most; one's own come on top.
-        bytes: Of those.
-        share: Of ``envelopes`` that one contact may have brought, while there is no room.
-        strangers: Of ``envelopes`` that all strangers together may have.
-        memory: Envelopes that were let go, and tokens, remembered each.
-    """
-
-    envelopes: int = 4_096
-    bytes: int = 50 << 20
-    share: float = 0.1
-    strangers: float = 0.1
-    memory: int = 8_192
-
-
-class Carried(NamedTuple):
-    """An envelope that is carried.
-
-    Attributes:
-        id: 32 bytes.
-        tag: 16 bytes.
-        lock: 32 bytes.
-        size: Bytes of the envelope.
-        hops: How often it may be passed on.
-        copies: To how many carriers it may; 0 for any number.
-        until: When its life ends, seconds of elapsed time.
-        depositor: The device that brought it; ``STRANGER``; this node's own for its own.
-        serial: Its place in what came, from 1; 0 until it is stored.
-    """
-
-    id: bytes
-    tag: bytes
-    lock: bytes
-    size: int
-    hops: int
-    copies: int
-    until: int
-    depositor: bytes
-    serial: int = 0
-
-    @property
-    def is_single(self) -> bool:
-        """Whether it goes on to nobody but its reader."""
-        return self.hops == 0 or self.copies == 1
-
-    def row(self, content: bytes = b"") -> MailRow:
-        """Return what is stored of it."""
-        return MailRow(
-            MailWhat.CARRIED,
-            self.id,
-            self.tag,
-            self.lock,
-            self.hops,
-            self.copies,
-            self.until,
-            self.depositor,
-            content,
-        )
-
-
-class Read(NamedTuple):
-    """That an envelope was read: it need not be carried any more.
-
-    Attributes:
-        tag: The envelope's.
-        token: What opens its lock.
-        lock: That lock.
-        until: When nobody carries the envelope any more, seconds of elapsed time.
-        serial: Its place in what came, from 1.
-        is_own: Whether this node read it: then it is told in meetings that begin later.
+        tag: Its tag.
+        lock: Its lock.
+        until: When nobody carries it any more, seconds of elapsed time.
+        is_filler: Whether it was taken to fill up, and not kept, as it came as one that goes on to
+            its reader only or there was no room: it is taken again where it is to be carried.
     """
 
     tag: bytes
-    token: bytes
     lock: bytes
     until: int
-    serial: int
-    is_own: bool
-
-
-class MailNews(NamedTuple):
-    """What a node's own user hears of.
-
-    Attributes:
-        letters: Ids of envelopes for this node, which it now keeps.
-        delivered: Ids of this node's own that were read.
-        stale: What was let go while it was being stored: it is to be dropped.
-    """
-
-    letters: list[bytes]
-    delivered: list[bytes]
-    stale: list[tuple[MailWhat, bytes]]
-
-
-class Journal:
-    """What a node came to know of mail, one thing after the other; the oldest is forgotten.
-
-    Attributes:
-        end: How many things there were.
-    """
-
-    def __init__(self) -> None:
-        self.end = 0
-        self._things: deque[tuple[bytes, bytes, bytes]] = deque(maxlen=MAX_JOURNAL)
-
-    def add(self, tag: bytes, lock: bytes, ident: bytes) -> None:
-        """Add an envelope's tag, lock and id; of a token the last is empty."""
-        self.end += 1
-        self._things.append((tag, lock, ident))
-
-    def since(self, at: int) -> Iterable[tuple[bytes, bytes, bytes]]:
-        """Return what came after the first ``at`` things, as far as it is remembered."""
-        skip = len(self._things) - (self.end - at)
-        return islice(self._things, max(skip, 0), None)
-
-
-@dataclass(slots=True)
-class MailChanges:
-    """What is to be stored of a change, in one batch.
-
-    Attributes:
-        puts: Rows to put.
-        drops: Rows to drop first.
-    """
-
-    puts: list[MailRow] = field(default_factory=list)
-    drops: list[tuple[MailWhat, bytes]] = field(default_factory=list)
-
-    def add(self, other: MailChanges) -> None:
-        """Take in another change, made after this one."""
-        gone = set(other.drops)
-        self.puts = [p for p in self.puts if (p.what, p.ident) not in gone]
-        self.puts += other.puts
-        self.drops += other.drops
+    is_filler: bool
 
 
 class Mail:
@@ -186,10 +59,15 @@ class Mail:
     Attributes:
         reads: Tags by which this node is the reader.
         serial: The last that was given.
-        letters: Ids of envelopes for this node that it holds.
+        letters: Ids of envelopes for this node that it holds and has not opened.
+        carried: By id.
+        tokens: By lock.
+        gone: What was let go and is not taken again, by id.
         journal: What it came to know.
         claims: Which meeting takes which envelope.
         begun: Of envelopes that came in part the bytes so far, by tag and 2 bytes of the id.
+        room: What is carried for others.
+        crowd: How many have offered what.
     """
 
     def __init__(
@@ -203,23 +81,28 @@ class Mail:
         self.letters: set[bytes] = set()
         self.carried: dict[bytes, Carried] = {}
         self.tokens: dict[bytes, Read] = {}
-        self.gone: dict[bytes, tuple[bytes, bytes, int]] = {}
-        self._elapsed = elapsed
-        self._came: dict[int, bytes] = {}
-        self._count = self._bytes = 0
+        self.gone: dict[bytes, Gone] = {}
         self.journal = Journal()
         self.claims = Claims(PATIENCE_S)
         self.begun: dict[bytes, bytes] = {}
+        self.room = MailRoom(self.limits)
+        self.crowd = Crowd()
+        self._elapsed = elapsed
+        self._came: dict[int, bytes] = {}
+        self._locks: dict[bytes, set[bytes]] = {}
+        self._unproven: dict[bytes, None] = {}
         self._delivered: dict[bytes, list[bytes]] = {}
+        self._meetings: set[int] = set()
+        self._leaving: dict[bytes, set[int]] = {}
 
     def load(self, rows: Iterable[MailRow], sizes: dict[bytes, int]) -> None:
-        """Take what a store held when the node started.
+        """Take what a store held when the node started; call ``expire`` then.
 
         Args:
             rows: As ``Store.mail`` gives them.
             sizes: Bytes of each envelope carried.
         """
-        for row in rows:
+        for row in sorted(rows, key=lambda row: row.what):  # what is held comes before its token
             match row.what:
                 case MailWhat.CARRIED:
                     size = sizes.get(row.ident, 0)
@@ -228,9 +111,28 @@ class Mail:
                 case MailWhat.LETTER:
                     self.letters.add(row.ident)
                 case MailWhat.EVICTED:
-                    self.gone[row.ident] = (row.tag, row.lock, row.until)
+                    gone = Gone(row.tag, row.lock, row.until, bool(row.copies))
+                    self._remember(row.ident, gone)
                 case MailWhat.TOKEN:
-                    self._know(row.ident, row.tag, row.content, row.until, is_own=False)
+                    read = Read(row.tag, row.content, row.ident, row.until, 0, is_own=False)
+                    self._know(read, is_proven=bool(row.copies))
+
+    # --- meetings ---
+
+    def enter(self, meeting: int) -> None:
+        """Note that a meeting has begun: what is read from now on does not show in it."""
+        self._meetings.add(meeting)
+
+    def leave(self, meeting: int) -> MailChanges:
+        """Note that a meeting is over; return what is to be stored of that."""
+        changes = MailChanges()
+        self.claims.leave(meeting)
+        self._meetings.discard(meeting)
+        for ident, meetings in list(self._leaving.items()):
+            meetings.discard(meeting)
+            if not meetings and ident in self.carried:
+                self._drop(self.carried[ident], changes)
+        return changes
 
     # --- time ---
 
@@ -243,13 +145,16 @@ class Mail:
         return min((until - self.elapsed(now)) // 60, MAX_LIFE_MIN)
 
     def expire(self, now: float) -> MailChanges:
-        """Let go what has lived."""
+        """Let go what has lived, and what was read before a start."""
         end, changes = self.elapsed(now), MailChanges()
-        for one in [c for c in self.carried.values() if c.until <= end]:
-            self._drop(one, changes)
-        for ident in [ident for ident, (*_, until) in self.gone.items() if until <= end]:
+        for one in list(self.carried.values()):
+            was_read = one.lock in self.tokens and one.id not in self._leaving
+            if one.until <= end or was_read:
+                self._drop(one, changes)
+        for ident in [ident for ident, gone in self.gone.items() if gone.until <= end]:
             self._forget(ident, changes)
-        for lock in [lock for lock, read in self.tokens.items() if read.until <= end]:
+        late = end - TOKEN_GRACE_S
+        for lock in [lock for lock, read in self.tokens.items() if read.until <= late]:
             self._unlearn(lock, changes)
         return changes
 
@@ -262,10 +167,17 @@ class Mail:
             until: When its life ends, seconds of elapsed time.
             depositor: Who offers it.
         """
-        if not self._is_too_much(1):
-            return True
-        one = Carried(b"", b"", b"", 0, 0, 0, until, depositor)
-        return self._victim([*self._foreign(), one]) is not one
+        return self.room.wants(until, depositor)
+
+    @property
+    def may_read(self) -> bool:
+        """Whether there is room for another letter."""
+        return len(self.letters) < self.limits.letters
+
+    @property
+    def is_ample(self) -> bool:
+        """Whether there is room again for what was declined."""
+        return self.room.is_ample and self.may_read
 
     def take(self, envelope: Envelope, parcel: Parcel, depositor: bytes, now: float) -> MailChanges:
         """Take an envelope that came; return what is to be stored before ``stored`` is called."""
@@ -274,21 +186,72 @@ class Mail:
             self.tokens[lock] = self.tokens[lock]._replace(tag=tag)
             self.journal.add(tag, lock, b"")
             return changes
-        if ident in self.carried or ident in self.gone:
+        if tag in self.reads and ident not in self.letters and not self.may_read:
             return changes
-        if tag in self.reads and ident not in self.letters:
-            self.letters.add(ident)
-            changes.puts.append(MailRow(MailWhat.LETTER, ident, tag, lock, content=raw))
+        if ident in self.carried or (ident in self.gone and not self.gone[ident].is_filler):
+            return changes
+        if ident in self.gone:
+            self._forget(ident, changes)
+        if tag in self.reads:
+            self._deliver(envelope, changes)
         until = self.elapsed(now) + 60 * min(parcel.life, MAX_LIFE_MIN)
         copies = parcel.copies
         if depositor == STRANGER:
             copies = min(copies or MAX_COPIES, MAX_COPIES)
         one = Carried(ident, tag, lock, len(raw), parcel.hops, copies, until, depositor)
-        self._hold(one)
         self.begun.pop(tag + ident[:HINT_BYTES], None)
         self.journal.add(tag, lock, ident)
+        self._hold(one)
         changes.puts.append(one.row(raw))
-        self._make_room(changes)
+        self._make_room(changes, ident)
+        return changes
+
+    def take_single(self, envelope: Envelope, parcel: Parcel, now: float) -> MailChanges:
+        """Take an envelope that goes on to nobody but its reader, as he does, or one who fills up.
+
+        Neither carries it afterwards, so nobody sees by that whose it was.
+        """
+        changes, (ident, tag, lock, _) = MailChanges(), envelope
+        is_known = ident in self.carried or ident in self.gone or lock in self.tokens
+        if is_known or (tag in self.reads and not self.may_read):
+            return changes
+        if tag in self.reads:
+            self._deliver(envelope, changes)
+        until = self.elapsed(now) + 60 * min(parcel.life, MAX_LIFE_MIN)
+        self._let_go(ident, Gone(tag, lock, until, is_filler=True), changes)
+        self.journal.add(tag, lock, ident)
+        return changes
+
+    def _deliver(self, envelope: Envelope, changes: MailChanges) -> None:
+        if envelope.id not in self.letters:
+            self.letters.add(envelope.id)
+            ident, tag, lock, raw = envelope
+            changes.puts.append(MailRow(MailWhat.LETTER, ident, tag, lock, content=raw))
+
+    def expect(self, tags: Iterable[bytes]) -> list[bytes]:
+        """Come to read by more tags; return the ids of what is carried under them already.
+
+        Their bytes are in the store: call ``found`` with each.
+        """
+        new = set(tags) - self.reads
+        self.reads |= new
+        for tag in new:
+            self.journal.add(tag, b"", b"")
+        return [one.id for one in self.carried.values() if one.tag in new]
+
+    def found(self, envelope: Envelope) -> MailChanges:
+        """Take what is carried already for a letter."""
+        changes = MailChanges()
+        if envelope.tag in self.reads and envelope.id in self.carried and self.may_read:
+            self._deliver(envelope, changes)
+        return changes
+
+    def opened(self, ident: bytes) -> MailChanges:
+        """Note that a letter was opened, and need not be kept as one."""
+        changes = MailChanges()
+        if ident in self.letters:
+            self.letters.discard(ident)
+            changes.drops.append((MailWhat.LETTER, ident))
         return changes
 
     def begin(self, tag: bytes, hint: bytes, data: bytes) -> None:
@@ -320,6 +283,8 @@ class Mail:
         """
         return self.take(envelope, Parcel(envelope.raw, hops, life, 0), self.own, now)
 
+    # --- what is stored ---
+
     def stored(self, rows: Iterable[MailRow]) -> MailNews:
         """Note that rows are in the store: from now on the envelopes are offered."""
         news = MailNews([], [], [])
@@ -331,9 +296,28 @@ class Mail:
                 news.delivered.extend(self._delivered.pop(ident, ()))
             elif row.what is MailWhat.CARRIED and ident not in self.carried:
                 news.stale.append((row.what, ident))
-            elif row.what is MailWhat.CARRIED and not self.carried[ident].serial:
+            elif row.what is MailWhat.CARRIED and self._is_unserved(ident):
                 self._serve(ident)
         return news
+
+    def failed(self, rows: Iterable[MailRow]) -> None:
+        """Note that rows could not be stored: what they are about may come again."""
+        for row in rows:
+            ident, nothing = row.ident, MailChanges()
+            if row.what is MailWhat.LETTER:
+                self.letters.discard(ident)
+            elif row.what is MailWhat.TOKEN and ident in self.tokens:
+                self._delivered.pop(ident, None)
+                self._unlearn(ident, nothing)
+            elif row.what is MailWhat.EVICTED and ident in self.gone:
+                self._forget(ident, nothing)
+            elif row.what is MailWhat.CARRIED and self._is_unserved(ident):
+                self._drop(self.carried[ident], nothing)
+
+    def _is_unserved(self, ident: bytes) -> bool:
+        return ident in self.carried and not self.carried[ident].serial
+
+    # --- what is given ---
 
     def beside(self, ident: bytes, now: float) -> tuple[int, int, int] | None:
         """Return what travels beside an envelope to a carrier: hops, life and copies.
@@ -347,51 +331,84 @@ class Mail:
         return max(one.hops - 1, 0), life, one.copies // 2 or one.copies
 
     def given(self, ident: bytes) -> MailChanges:
-        """Note that a carrier got an envelope and half its copies; return what to store."""
-        changes, one = MailChanges(), self.carried.get(ident)
-        if one is not None and one.copies > 1:
-            self.carried[ident] = one._replace(copies=one.copies - one.copies // 2)
-            changes.puts.append(self.carried[ident].row())
-        return changes
+        """Set half the copies of an envelope aside for a carrier; return what to store."""
+        one = self.carried.get(ident)
+        if one is None or one.copies <= 1:
+            return MailChanges()
+        return self._count_copies(one, -(one.copies // 2))
+
+    def kept_back(self, ident: bytes, copies: int) -> MailChanges:
+        """Note that so many copies did not go after all; return what to store."""
+        one = self.carried.get(ident)
+        return MailChanges() if one is None else self._count_copies(one, copies)
+
+    def _count_copies(self, one: Carried, more: int) -> MailChanges:
+        self.carried[one.id] = one._replace(copies=min(one.copies + more, MAX_COPIES))
+        return MailChanges([self.carried[one.id].row()])
+
+    def met(self, ident: bytes, carrier: bytes) -> None:
+        """Note that a carrier has an envelope too; what many have goes first."""
+        if (one := self.carried.get(ident)) is not None:
+            self.room.met(one, carrier)
 
     # --- what was read ---
 
     def release(self, tag: bytes, token: bytes, now: float) -> MailChanges:
-        """Note that this node has read an envelope; told in meetings that begin from now on."""
-        until = self.elapsed(now) + 60 * MAX_LIFE_MIN
-        held = [one for one in self.carried.values() if one.lock == lock_of(token)]
-        until = max((one.until for one in held), default=until)
+        """Note that this node has read an envelope.
+
+        That is told in meetings that begin from now on; in those that are open it goes on being
+        carried as if nothing had happened.
+        """
+        lives = [self._until(ident) for ident in self._held(lock_of(token))]
+        until = max(lives, default=self.elapsed(now) + 60 * MAX_LIFE_MIN)
         return self._learn(tag, token, until, is_own=True)
 
     def learn(self, receipt: Receipt, now: float) -> MailChanges:
         """Take a token that came."""
         until = self.elapsed(now) + 60 * receipt.life
-        return self._learn(receipt.tag, receipt.token, until, is_own=False)
+        lives = [self._until(ident) for ident in self._held(lock_of(receipt.token))]
+        return self._learn(receipt.tag, receipt.token, max([until, *lives]), is_own=False)
+
+    def _held(self, lock: bytes) -> list[bytes]:
+        """Return the ids of what has that lock, here or gone."""
+        return sorted(self._locks.get(lock, ()))
+
+    def _until(self, ident: bytes) -> int:
+        one = self.carried.get(ident)
+        return self.gone[ident].until if one is None else one.until
 
     def _learn(self, tag: bytes, token: bytes, until: int, *, is_own: bool) -> MailChanges:
         lock, changes = lock_of(token), MailChanges()
         if lock in self.tokens:
             return changes
-        for one in [c for c in self.carried.values() if c.lock == lock]:
-            self._drop(one, changes)
+        held = self._held(lock)
+        for one in [self.carried[ident] for ident in held if ident in self.carried]:
             tag = one.tag
             if one.depositor == self.own:
                 self._delivered.setdefault(lock, []).append(one.id)
-        self._know(lock, tag, token, until, is_own=is_own)
-        changes.puts.append(MailRow(MailWhat.TOKEN, lock, tag, until=until, content=token))
+            if is_own and self._meetings:
+                self._leaving[one.id] = set(self._meetings)
+            else:
+                self._drop(one, changes)
+        self._know(Read(tag, token, lock, until, 0, is_own), is_proven=bool(held) or is_own)
+        changes.puts.append(self.tokens[lock].row(is_proven=lock not in self._unproven))
         while len(self.tokens) > self.limits.memory:
-            self._unlearn(next(iter(self.tokens)), changes)
+            self._unlearn(next(iter(self._unproven or self.tokens)), changes)
         return changes
 
-    def _know(self, lock: bytes, tag: bytes, token: bytes, until: int, *, is_own: bool) -> None:
+    def _know(self, read: Read, *, is_proven: bool) -> None:
+        """Remember a token; one that opened nothing may be anything, and is forgotten first."""
         self.serial += 1
-        self.journal.add(tag, lock, b"")
-        self.tokens[lock] = Read(tag, token, lock, until, self.serial, is_own)
-        self._came[self.serial] = lock
+        self.journal.add(read.tag, read.lock, b"")
+        self.tokens[read.lock] = read._replace(serial=self.serial)
+        self._came[self.serial] = read.lock
+        if not is_proven:
+            self._unproven[read.lock] = None
 
     def _unlearn(self, lock: bytes, changes: MailChanges) -> None:
+        self._unproven.pop(lock, None)
         self._came.pop(self.tokens.pop(lock).serial, None)
-        changes.drops.append((MailWhat.TOKEN, lock))
+        changes.drop(MailWhat.TOKEN, lock)
 
     # --- what is offered ---
 
@@ -407,6 +424,11 @@ class Mail:
             found.append(self.carried.get(what) or self.tokens[what])
         return found
 
+    def read_at(self, one: Carried) -> int | None:
+        """Return the serial of the token of an envelope that was read here; None if it was not."""
+        read = self.tokens.get(one.lock)
+        return None if read is None else read.serial
+
     def _serve(self, ident: bytes) -> None:
         self.serial += 1
         self.carried[ident] = self.carried[ident]._replace(serial=self.serial)
@@ -416,49 +438,44 @@ class Mail:
 
     def _hold(self, one: Carried) -> None:
         self.carried[one.id] = one
+        self._locks.setdefault(one.lock, set()).add(one.id)
         if one.depositor != self.own:
-            self._count += 1
-            self._bytes += one.size + ROW_COST_BYTES
+            self.room.add(one)
 
     def _drop(self, one: Carried, changes: MailChanges) -> None:
         del self.carried[one.id]
+        self._unlock(one.lock, one.id)
+        self._leaving.pop(one.id, None)
         self._came.pop(one.serial, None)
         if one.depositor != self.own:
-            self._count -= 1
-            self._bytes -= one.size + ROW_COST_BYTES
-        place = (MailWhat.CARRIED, one.id)
-        changes.puts = [row for row in changes.puts if (row.what, row.ident) != place]
-        changes.drops.append(place)
+            self.room.remove(one)
+        changes.drop(MailWhat.CARRIED, one.id)
 
-    def _make_room(self, changes: MailChanges) -> None:
-        """Let go what is too much, and remember it."""
-        while self._is_too_much():
-            victim = self._victim(self._foreign())
+    def _unlock(self, lock: bytes, ident: bytes) -> None:
+        self._locks[lock].discard(ident)
+        if not self._locks[lock]:
+            del self._locks[lock]
+
+    def _make_room(self, changes: MailChanges, new: bytes) -> None:
+        """Let go what is too much, perhaps the ``new`` one itself, and remember it."""
+        while self.room.is_too_much:
+            victim = self.carried[self.room.victim()]
             self._drop(victim, changes)
-            self.gone[victim.id] = (victim.tag, victim.lock, victim.until)
-            row = MailRow(MailWhat.EVICTED, victim.id, victim.tag, victim.lock, until=victim.until)
-            changes.puts.append(row)
+            gone = Gone(victim.tag, victim.lock, victim.until, is_filler=victim.id == new)
+            self._let_go(victim.id, gone, changes)
+
+    def _let_go(self, ident: bytes, gone: Gone, changes: MailChanges) -> None:
+        self._remember(ident, gone)
+        tag, lock, until, is_filler = gone
+        row = MailRow(MailWhat.EVICTED, ident, tag, lock, copies=int(is_filler), until=until)
+        changes.puts.append(row)
         while len(self.gone) > self.limits.memory:
             self._forget(next(iter(self.gone)), changes)
 
+    def _remember(self, ident: bytes, gone: Gone) -> None:
+        self.gone[ident] = gone
+        self._locks.setdefault(gone.lock, set()).add(ident)
+
     def _forget(self, ident: bytes, changes: MailChanges) -> None:
-        del self.gone[ident]
-        changes.drops.append((MailWhat.EVICTED, ident))
-
-    def _foreign(self) -> list[Carried]:
-        return [one for one in self.carried.values() if one.depositor != self.own]
-
-    def _is_too_much(self, more: int = 0) -> bool:
-        limits = self.limits
-        return self._count + more > limits.envelopes or self._bytes > limits.bytes
-
-    def _victim(self, foreign: Sequence[Carried]) -> Carried:
-        """Return what goes first: of whoever brought more than his share the oldest."""
-        counts = Counter(one.depositor for one in foreign)
-        greedy = [one for one in foreign if self._is_greedy(one.depositor, counts)]
-        return min(greedy or foreign, key=lambda one: (one.until, one.id))
-
-    def _is_greedy(self, depositor: bytes, counts: Counter[bytes]) -> bool:
-        limits = self.limits
-        share = limits.strangers if depositor == STRANGER else limits.share
-        return counts[depositor] > share * limits.envelopes
+        self._unlock(self.gone.pop(ident).lock, ident)
+        changes.drop(MailWhat.EVICTED, ident)

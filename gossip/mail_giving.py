@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip import cursor
+from gossip.carried import STRANGER, Carried, MailChanges, Read
 from gossip.envelope import Parcel, Piece, Receipt
 from gossip.fair import Place
-from gossip.mail import Carried, Read
 from gossip.postal import (
     CARRIED_CLASS,
     FIRST_CLASS,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gossip.cursor import Seen
-    from gossip.mail import Mail, MailChanges
+    from gossip.mail import Mail
     from gossip.mail_names import MailNames
     from gossip.postal import Take
     from gossip.talk import Talk
@@ -95,6 +95,7 @@ class MailGiving:
         self._taken: dict[int, int] = {}
         self._cancelled: set[int] = set()
         self._urgent = 0
+        self._on_the_way: dict[int, int] = {}
 
     # --- what is offered ---
 
@@ -120,7 +121,11 @@ class MailGiving:
         return alive[: max(room, 0) + self._is_contact]  # one more says that there was more
 
     def _is_withheld(self, one: Carried | Read) -> bool:
-        return isinstance(one, Read) and one.is_own and one.serial > self.greeted
+        """Whether it does not show here: what is read here meanwhile, and what was read before."""
+        if isinstance(one, Read):
+            return one.is_own and one.serial > self.greeted
+        read_at = self._mail.read_at(one)
+        return read_at is not None and read_at <= self.greeted
 
     def _offer(self, rows: list[Carried | Read], low: int, high: int, *, last: bool) -> None:
         """Offer rows, newest first, so many at a time; each message covers down to its last."""
@@ -161,7 +166,9 @@ class MailGiving:
         low, end = self._told + 1, self._mail.serial
         self._told = end
         came = self._mail.came(low, end) if low <= end else []
-        withheld = sorted(one.serial for one in came if self._is_withheld(one))
+        withheld = sorted(
+            one.serial for one in came if isinstance(one, Read) and self._is_withheld(one)
+        )
         for stop in [*withheld, end + 1]:
             if low < stop:
                 rows = self._offerable(low, stop - 1, MAX_OFFERED - len(self._rows))
@@ -246,8 +253,30 @@ class MailGiving:
             yield encode_message(Pieces([Piece(errand.row, at, len(raw), data, *beside)]))
 
     def given(self, errand: Errand) -> MailChanges:
-        """Note that an envelope goes to the peer; return what is to be stored of that."""
-        return self._mail.given(self.ident(errand))
+        """Note that an envelope is on its way to the peer; return what is to be stored of that."""
+        ident, peer = self.ident(errand), self._talk.setting.peer
+        before = self._copies(ident)
+        changes = self._mail.given(ident)
+        self._on_the_way[errand.row] = before - self._copies(ident)
+        self._mail.met(ident, STRANGER if peer is None else peer.device)
+        return changes
+
+    def _copies(self, ident: bytes) -> int:
+        one = self._mail.carried.get(ident)
+        return 0 if one is None else one.copies
+
+    def arrived(self, errand: Errand) -> None:
+        """Note that the link has taken all of an envelope."""
+        self._on_the_way.pop(errand.row, None)
+
+    def kept_back(self) -> MailChanges:
+        """Take back the copies of what the link did not take; return what is to be stored."""
+        changes = MailChanges()
+        for row, copies in self._on_the_way.items():
+            if copies:
+                changes.add(self._mail.kept_back(self._rows[row][0], copies))
+        self._on_the_way = {}
+        return changes
 
     def gone(self, errands: list[Errand]) -> None:
         """Say that something taken is not here any more."""

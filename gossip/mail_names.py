@@ -36,7 +36,8 @@ class MailNames:
         self._salt = salt
         self._mail = mail
         self._at: int | None = None
-        self._known: set[bytes] = set()
+        self._ids: dict[bytes, bytes] = {}
+        self._fillers: set[bytes] = set()
         self._locks: set[bytes] = set()
         self._read: set[bytes] = set()
         self._read_heads: set[bytes] = set()
@@ -80,8 +81,8 @@ class MailNames:
         if self._at is None:
             for one in mail.carried.values():
                 self._learn(one.tag, one.lock, one.id)
-            for ident, (tag, lock, _) in mail.gone.items():
-                self._learn(tag, lock, ident)
+            for ident, gone in mail.gone.items():
+                self._learn(gone.tag, gone.lock, ident, is_filler=gone.is_filler)
             for read in mail.tokens.values():
                 self._learn(read.tag, read.lock, b"")
             self._mine = {self._salt.mail_tag(tag) for tag in mail.reads}
@@ -90,18 +91,31 @@ class MailNames:
                 self._learn(tag, lock, ident)
         self._at = mail.journal.end
 
-    def _learn(self, tag: bytes, lock: bytes, ident: bytes) -> None:
-        if ident:
-            name = self.row(tag, lock, ident)
-            self._known.add(name)
+    def _learn(self, tag: bytes, lock: bytes, ident: bytes, *, is_filler: bool = False) -> None:
+        if not lock:
+            self._mine.add(self._salt.mail_tag(tag))
+        elif is_filler:
+            self._fillers.add(self.row(tag, lock, ident))
+            self._locks.add(self.token(lock))
+        elif ident:
+            self._ids[self.row(tag, lock, ident)] = ident
             self._locks.add(self.token(lock))
         else:
             self._read.add(self.token(lock))
             self._read_heads.add(self._head(tag, lock))
 
-    def is_new(self, name: bytes) -> bool:
-        """Whether an envelope is neither here nor was let go, nor read by anybody."""
-        return name not in self._known and name[:_HEAD] not in self._read_heads
+    def is_new(self, name: bytes, *, only_fills: bool = False) -> bool:
+        """Whether an envelope is neither here nor was let go, nor read by anybody.
+
+        One that filled up, and was not kept, is new where there is more to it than that.
+        """
+        if name in self._ids or name[:_HEAD] in self._read_heads:
+            return False
+        return not (only_fills and name in self._fillers)
+
+    def ident(self, name: bytes) -> bytes | None:
+        """Return the id of an envelope that is here or was; None of one that is not known."""
+        return self._ids.get(name)
 
     def is_read(self, name: bytes) -> bool:
         """Whether a token is known."""

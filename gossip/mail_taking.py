@@ -1,18 +1,16 @@
 """What a peer offers of the mail it carries, and which of it is taken.
 
 A row tells a carrier nothing but whether it knows the envelope already. Only a few envelopes are
-asked for at a time: one's own mail first, then the youngest, for another meeting may bring the
-rest sooner. The first few are asked for in one class, whosever they are, so that who gives them
-away does not see whose they are.
+asked for at a time, for another meeting may bring the rest sooner; ``mail_choice`` says which.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gossip import cursor
+from gossip.carried import STRANGER, MailChanges
 from gossip.envelope import (
     MAX_LIFE_MIN,
     Parcel,
@@ -20,7 +18,7 @@ from gossip.envelope import (
     lock_of,
     tag_at_start,
 )
-from gossip.mail import STRANGER, MailChanges
+from gossip.mail_choice import ENDING_BYTES, Choice, Row
 from gossip.postal import (
     CARRIED_CLASS,
     FIRST_CLASS,
@@ -45,13 +43,6 @@ if TYPE_CHECKING:
     from gossip.postal import Offers
     from gossip.talk import Talk
 
-FIRST: Final = 4
-"""So many envelopes at least are asked for in the first class."""
-MOST_TOGETHER: Final = 8
-"""So many are under way at a time where they come fast,"""
-FAST_S: Final = 1.0
-"""that is sooner than this after they were asked for; else one: others may bring the next."""
-
 
 @dataclass(slots=True)
 class Came:
@@ -61,41 +52,13 @@ class Came:
         changes: What is to be stored of it.
         rows: The rows by which it was offered.
         unasked: How much of it nobody asked for.
+        is_progress: Whether any of it was asked for.
     """
 
     changes: MailChanges = field(default_factory=MailChanges)
     rows: list[int] = field(default_factory=list)
     unasked: int = 0
-
-
-@dataclass(slots=True)
-class _Row:
-    """Something offered.
-
-    Attributes:
-        page: Number of the message that offered it.
-        name: What names it in this meeting.
-        until: When its life ends, seconds of elapsed time; None of a token.
-        is_mine: Whether this node is its reader.
-        part: What has come of an envelope that was asked for.
-        asked: Whether it is asked for.
-        since: When it was.
-        came: Whether it has come, and is not stored yet.
-    """
-
-    page: int
-    name: bytes
-    until: int | None
-    is_mine: bool = False
-    part: bytearray = field(default_factory=bytearray)
-    asked: bool = False
-    since: float = 0.0
-    came: bool = False
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether it is an envelope that was asked for and has not come."""
-        return self.asked and not self.came and self.until is not None
+    is_progress: bool = False
 
 
 class MailTaking:
@@ -112,6 +75,7 @@ class MailTaking:
         offered: What the peer has, as named in this meeting.
         moved: When the peer brought something last.
         retry_at: When to try again what another meeting takes; None while nothing waits for that.
+        has_declined: Whether something was not taken for want of room.
     """
 
     def __init__(self, talk: Talk, mail: Mail, names: MailNames) -> None:
@@ -125,13 +89,15 @@ class MailTaking:
         self.offered: set[bytes] = set()
         self.moved = 0.0
         self.retry_at: float | None = None
-        self._rows: list[_Row] = []
+        self.has_declined = False
+        self._rows: list[Row] = []
         self._pages: list[tuple[int, int]] = []
         self._left: list[int] = []
         self._open: dict[bytes, int] = {}
-        self._pool: list[int] = []
-        self._first = 0
-        self._together = 1
+        crowd = mail.crowd
+        self._choice = Choice(
+            talk.setting.secret or b"", lambda row: crowd.count(names.hint(row.name))
+        )
 
     # --- what is offered ---
 
@@ -143,144 +109,170 @@ class MailTaking:
         """
         if len(self._rows) + message.count > MAX_OFFERED:
             raise ProtocolError("more mail than is listened to in one meeting")
-        self.moved = self._talk.now
+        if message.count or self.awaits:
+            self.moved = self._talk.now
         self.awaits &= not message.last
         self._pages.append((message.low, message.high))
         self._left.append(0)
         self._names.catch_up()
-        before = len(self._pool)
         for rows, is_single in ((message.envelopes, False), (message.singles, True)):
             for row in rows:
                 self._look(row, is_single=is_single)
         self._take_tokens(message.receipts)
-        mine = sum(self._rows[index].is_mine for index in self._pool[before:])
-        self._first = max(self._first, -(-max(mine, 1) // FIRST) * FIRST)
+        if message.envelopes or message.singles:
+            self._choice.offered()
         self._settle_page(len(self._pages) - 1)
         self.pump()
 
-    def _look(self, row: bytes, *, is_single: bool) -> None:
+    def _look(self, said: bytes, *, is_single: bool) -> None:
         """See whether an envelope is one's own, or one to carry."""
-        name, minutes = row[:NAME_BYTES], int.from_bytes(row[NAME_BYTES:], "big")
+        name, minutes = said[:NAME_BYTES], int.from_bytes(said[NAME_BYTES:], "big")
         until = self._mail.elapsed(self._talk.now) + 60 * min(minutes, MAX_LIFE_MIN)
-        index = self._add(name, until)
-        if not self._names.is_new(name) or name in self._open:
+        row = self._add(name, until)
+        row.is_single = is_single
+        self._mail.crowd.add(self._names.hint(name), self._depositor)
+        if (ident := self._names.ident(name)) is not None:
+            self._mail.met(ident, self._depositor)
+        if not self._is_new(row) or name in self._open:
             return
-        is_mine = self._rows[index].is_mine = self._names.is_mine(name)
+        row.is_mine = self._names.is_mine(name)
+        if row.is_mine and not self._mail.may_read:
+            self.has_declined = True
+            return
         may_carry = not is_single and minutes > 0
-        if is_mine or (may_carry and self._mail.wants(until, self._depositor)):
-            self._expect(index)
-            self._pool.append(index)
+        is_wanted = row.is_mine or (may_carry and self._mail.wants(until, self._depositor))
+        self.has_declined |= may_carry and not is_wanted
+        if is_wanted:
+            self._expect(row)
+        self._choice.add(row, is_wanted=is_wanted)
+
+    def _is_new(self, row: Row) -> bool:
+        only_fills = row.is_single or not self._mail.is_ample
+        return self._names.is_new(row.name, only_fills=only_fills)
 
     def _take_tokens(self, names: Iterable[bytes]) -> None:
-        urgent: list[int] = []
-        others: list[int] = []
+        urgent: list[Row] = []
+        others: list[Row] = []
         for name in names:
-            index = self._add(name, None)
+            row = self._add(name, None)
             if not self._names.is_read(name) and name not in self._open:
-                self._expect(index)
-                (urgent if self._names.holds(name) else others).append(index)
+                self._expect(row)
+                (urgent if self._names.holds(name) else others).append(row)
         self._ask(TOKEN_CLASS, urgent)
         self._ask(REST_CLASS, others)
 
-    def _add(self, name: bytes, until: int | None) -> int:
-        self._rows.append(_Row(len(self._pages) - 1, name, until))
+    def _add(self, name: bytes, until: int | None) -> Row:
+        row = Row(len(self._rows), len(self._pages) - 1, name, until)
+        self._rows.append(row)
         self.offered.add(name)
-        return len(self._rows) - 1
+        return row
 
-    def _expect(self, index: int) -> None:
-        row = self._rows[index]
-        self._open[row.name] = index
+    def _expect(self, row: Row) -> None:
+        self._open[row.name] = row.index
         self._left[row.page] += 1
+
+    def _is_open(self, row: Row) -> bool:
+        return self._open.get(row.name) == row.index
 
     # --- what is asked for ---
 
-    def _ask(self, rank: int, rows: list[int]) -> None:
-        for index in rows:
-            self._rows[index].asked = True
-            self._rows[index].since = self._talk.now
+    def _ask(self, rank: int, rows: list[Row]) -> None:
+        for row in rows:
+            row.asked = True
+            row.since = self._talk.now
         for at in range(0, len(rows), MAX_ROWS):
             some = rows[at : at + MAX_ROWS]
-            offsets = {i: len(self._rows[i].part) for i in some if self._rows[i].part}
-            self._talk.send(Take(rank, some, offsets))
+            offsets = {row.index: len(row.part) for row in some if row.part}
+            self._talk.send(Take(rank, [row.index for row in some], offsets))
             self.moved = self._talk.now
 
     def pump(self) -> None:
         """Ask for what comes next, as long as it is still wanted."""
         self.retry_at = None
         under_way = (self._rows[index] for index in self._open.values())
-        room = self._together - sum(row.is_under_way for row in under_way)
-        if room <= 0 or not self._pool:
+        room = self._choice.together - sum(
+            row.is_under_way and not row.is_ending for row in under_way
+        )
+        if room <= 0:
             return
         self._names.catch_up()
-        waiting = deque(sorted(self._pool, key=self._order))
-        self._pool, now = [], list[int]()
-        while waiting and len(now) < room:
-            index = waiting.popleft()
-            if not self._is_wanted(self._rows[index]):
-                self._settle(index)
-            elif (retry := self._claim(index)) is not None:
-                self._pool.append(index)
-                self.retry_at = min(retry, self.retry_at or retry)
-            else:
-                now.append(index)
-        self._pool += waiting
-        self._begin(now)
+        now: dict[bool, list[Row]] = {True: [], False: []}
+        for _ in range(room):
+            found = self._choice.next(self._may_ask)
+            if found is None:
+                break
+            row, is_first = found
+            now[is_first].append(row)
+        self._begin(FIRST_CLASS, now[True])
+        self._begin(CARRIED_CLASS, now[False])
 
-    def _order(self, index: int) -> tuple[bool, int, int]:
-        """One's own first, then the youngest."""
-        row = self._rows[index]
-        return not row.is_mine, -(row.until or 0), index
-
-    def _is_wanted(self, row: _Row) -> bool:
-        if not self._names.is_new(row.name):
+    def _may_ask(self, row: Row, *, is_first: bool) -> bool:
+        """Say whether to ask for an envelope now; settle it if it is not wanted any more."""
+        is_new = self._is_new(row)
+        is_taken = row.name in self._open and not self._is_open(row)
+        wanted = is_first or self._mail.wants(row.until or 0, self._depositor)
+        if not is_new or is_taken or not wanted:
+            self.has_declined |= not wanted
+            self._choice.drop(row)
+            self._settle(row)
             return False
-        return row.is_mine or self._mail.wants(row.until or 0, self._depositor)
+        hint = self._names.hint(row.name)
+        retry = self._mail.claims.take((hint, 0), self._talk.meeting, self._talk.now)
+        if retry is None:
+            return True
+        self.retry_at = min(retry, self.retry_at or retry)
+        return False
 
-    def _claim(self, index: int) -> float | None:
-        """Claim an envelope; return when to try again if another meeting takes it."""
-        talk, hint = self._talk, self._names.hint(self._rows[index].name)
-        return self._mail.claims.take((hint, 0), talk.meeting, talk.now)
-
-    def _begin(self, rows: list[int]) -> None:
+    def _begin(self, rank: int, rows: list[Row]) -> None:
         """Ask for envelopes; those that came in part before from there on."""
         begun = self._names.begun() if rows else {}
-        for index in rows:
-            row = self._rows[index]
+        for row in rows:
+            if not self._is_open(row):  # it only fills up
+                self._expect(row)
             row.part = bytearray(begun.get(self._names.of_part(row.name), b""))
-        first, self._first = rows[: self._first], max(self._first - len(rows), 0)
-        self._ask(FIRST_CLASS, first)
-        self._ask(CARRIED_CLASS, rows[len(first) :])
+        self._ask(rank, rows)
 
     def reconsider(self) -> None:
-        """Give up asking for what another meeting has brought."""
+        """Look again at what is asked for: another meeting may have brought it."""
         self._names.catch_up()
-        here = [index for index in self._open.values() if self._is_here(self._rows[index])]
+        asked = (self._rows[index] for index in self._open.values())
+        here = [row for row in asked if self._is_here(row)]
         for at in range(0, len(here), MAX_ROWS):
-            self._talk.send(Leave(Why.UNWANTED, here[at : at + MAX_ROWS]))
-        for index in here:
-            self._settle(index)
+            rows = [row.index for row in here[at : at + MAX_ROWS]]
+            self._talk.send(Leave(Why.UNWANTED, rows))
+        for row in here:
+            self._settle(row)
         self.pump()
 
-    def _is_here(self, row: _Row) -> bool:
+    def _is_here(self, row: Row) -> bool:
         if not row.asked or row.came:
             return False
-        known = self._names
-        return known.is_read(row.name) if row.until is None else not known.is_new(row.name)
+        return not self._is_new(row) if row.is_envelope else self._names.is_read(row.name)
 
     def left(self, message: Leave) -> None:
         """Note that what was asked for is gone, or does not come in this meeting."""
-        self.moved = self._talk.now
         for index in message.rows:
             row = self._rows[index] if index < len(self._rows) else None
-            if row is None or not row.asked or row.came or self._open.get(row.name) != index:
+            if row is None or not row.asked or row.came or not self._is_open(row):
                 continue
-            if message.why is Why.OTHER and (tag := tag_at_start(row.part)) is not None:
-                self._mail.forget(tag, self._names.hint(row.name))
-            if message.why in (Why.LATER, Why.OTHER):
-                self._put_off(index)
+            self.moved = self._talk.now
+            if message.why is Why.OTHER:
+                self._start_again(row)
+            elif message.why is Why.LATER:
+                self._put_off(row)
             else:
-                self._settle(index)
+                self._settle(row)
         self.pump()
+
+    def _start_again(self, row: Row) -> None:
+        """Ask once more, from the start: the beginning that was here is of another."""
+        if (tag := tag_at_start(row.part)) is not None:
+            self._mail.forget(tag, self._names.hint(row.name))
+        if row.is_second or not row.part:
+            self._put_off(row)
+            return
+        row.is_second, row.is_ending, row.part = True, False, bytearray()
+        self._ask(CARRIED_CLASS, [row])
 
     # --- what comes ---
 
@@ -291,7 +283,6 @@ class MailTaking:
             InvalidError: One is none; then nothing of the message is taken.
         """
         came = Came()
-        self.moved = self._talk.now
         for envelope, parcel in [(decode_envelope(parcel.raw), parcel) for parcel in parcels]:
             self._take(self._due(self._names.envelope(envelope)), envelope, parcel, came)
         return came
@@ -299,100 +290,107 @@ class MailTaking:
     def pieces(self, pieces: Iterable[Piece]) -> Came:
         """Take parts of envelopes; the beginning may have come from somebody else."""
         came = Came()
-        self.moved = self._talk.now
         for piece in pieces:
             row = self._rows[piece.row] if piece.row < len(self._rows) else None
             if row is None or not row.is_under_way or len(row.part) != piece.offset:
                 came.unasked += 1
                 continue
+            self._move(came)
             self._mail.claims.progress(self._talk.meeting, self._talk.now)
             row.part += piece.data
             if piece.is_last:
-                self._join(piece, bytes(row.part), came)
-            elif (tag := tag_at_start(row.part)) is not None:
-                self._mail.begin(tag, self._names.hint(row.name), bytes(row.part))
+                self._join(row, piece, came)
+            else:
+                self._hold_part(row, piece)
         return came
 
-    def _join(self, piece: Piece, raw: bytes, came: Came) -> None:
+    def _hold_part(self, row: Row, piece: Piece) -> None:
+        if (tag := tag_at_start(row.part)) is not None:
+            self._mail.begin(tag, self._names.hint(row.name), bytes(row.part))
+        if not row.is_ending and piece.size - len(row.part) <= ENDING_BYTES:
+            row.is_ending = True
+            self.pump()
+
+    def _join(self, row: Row, piece: Piece, came: Came) -> None:
         """Take an envelope whose last part has come."""
-        parcel = Parcel(raw, piece.hops, piece.life, piece.copies)
+        raw = bytes(row.part)
         try:
             envelope = decode_envelope(raw)
         except InvalidError:
             envelope = None
-        if envelope is None or self._due(self._names.envelope(envelope)) != piece.row:
-            if (tag := tag_at_start(raw)) is not None:  # the beginning was of another
-                self._mail.forget(tag, self._names.hint(self._rows[piece.row].name))
-            self._put_off(piece.row)
+        if envelope is None or self._due(self._names.envelope(envelope)) is not row:
+            self._start_again(row)
         else:
-            self._take(piece.row, envelope, parcel, came)
+            self._take(row, envelope, Parcel(raw, piece.hops, piece.life, piece.copies), came)
 
-    def _take(self, index: int | None, envelope: Envelope, parcel: Parcel, came: Came) -> None:
+    def _take(self, row: Row | None, envelope: Envelope, parcel: Parcel, came: Came) -> None:
         self._talk.counts.envelopes_in += 1
-        if index is None:
+        if row is None:
             came.unasked += 1
             return
-        row = self._rows[index]
         row.came = True
-        is_fast = self._talk.now - row.since < FAST_S
-        self._together = min(self._together + 1, MOST_TOGETHER) if is_fast else 1
-        came.rows.append(index)
-        changes = self._mail.take(envelope, parcel, self._depositor, self._talk.now)
+        self._move(came)
+        self._choice.came(row, self._talk.now)
+        came.rows.append(row.index)
+        mail, now = self._mail, self._talk.now
+        if row.is_single:
+            changes = mail.take_single(envelope, parcel, now)
+        else:
+            changes = mail.take(envelope, parcel, self._depositor, now)
+        self.has_declined |= not changes.puts
         came.changes.add(changes)
 
     def receipts(self, receipts: Iterable[Receipt]) -> Came:
         """Take tokens."""
         came = Came()
-        self.moved = self._talk.now
         for receipt in receipts:
-            index = self._due(self._names.token(lock_of(receipt.token)))
-            if index is None:
+            row = self._due(self._names.token(lock_of(receipt.token)))
+            if row is None:
                 came.unasked += 1
                 continue
-            self._rows[index].came = True
-            came.rows.append(index)
+            row.came = True
+            self._move(came)
+            came.rows.append(row.index)
             came.changes.add(self._mail.learn(receipt, self._talk.now))
         return came
 
-    def _due(self, name: bytes) -> int | None:
+    def _move(self, came: Came) -> None:
+        came.is_progress = True
+        self.moved = self._talk.now
+
+    def _due(self, name: bytes) -> Row | None:
         """Return the row of what was asked for and has not come; None if there is none."""
         index = self._open.get(name)
-        if index is None or not self._rows[index].asked or self._rows[index].came:
-            return None
-        return index
+        row = None if index is None else self._rows[index]
+        return None if row is None or not row.asked or row.came else row
 
     # --- what is processed ---
 
     def stored(self, rows: Iterable[int]) -> None:
         """Note that what came is stored."""
         for index in rows:
-            self._settle(index)
+            self._settle(self._rows[index])
         self.pump()
 
-    def _settle(self, index: int) -> None:
-        row = self._rows[index]
-        if self._open.get(row.name) != index:
+    def _settle(self, row: Row) -> None:
+        if not self._is_open(row):
             return
         del self._open[row.name]
         row.part = bytearray()
-        if row.until is not None:
+        if row.is_envelope:
             self._mail.claims.drop((self._names.hint(row.name), 0), self._talk.meeting)
         self._left[row.page] -= 1
         self._settle_page(row.page)
 
-    def _put_off(self, index: int) -> None:
+    def _put_off(self, row: Row) -> None:
         """Give something up; its page counts as processed in no meeting before it has come."""
-        self._left[self._rows[index].page] += 1
-        self._settle(index)
+        self._left[row.page] += 1
+        self._settle(row)
 
     def _settle_page(self, page: int) -> None:
         low, high = self._pages[page]
         if not self._left[page] and low:
             self.ranges = cursor.add(self.ranges, low, high)
-
-    def leave(self) -> None:
-        """Note that the meeting is over: what it asked for may be asked of others."""
-        self._mail.claims.leave(self._talk.meeting)
 
     @property
     def is_waiting(self) -> bool:

@@ -13,15 +13,16 @@ from gossip.cursor import Seen, unseen
 from gossip.mail_giving import MailGiving
 from gossip.mail_names import MailNames
 from gossip.mail_taking import Came, MailTaking
-from gossip.notes import mail_note
+from gossip.notes import MailSeen, mail_note
 from gossip.postal import Envelopes, Leave, Offers, Pieces, Take, Tokens, Why
 from gossip.talk import ProtocolError
 from ledger.store.base import Batch
 
 if TYPE_CHECKING:
+    from gossip.carried import MailChanges
     from gossip.control import Hello
     from gossip.inbox import Inbox
-    from gossip.mail import Mail, MailChanges
+    from gossip.mail import Mail
     from gossip.postal import Notice, Post
     from gossip.talk import Talk
 
@@ -49,13 +50,22 @@ class Mailing:
         self.is_on = False
         self._their_run = b""
         self._unasked = 0
+        self._seen = self._usable(talk.setting.mail_seen)
+        mail.enter(talk.meeting)
+
+    def _usable(self, noted: MailSeen | None) -> Seen | None:
+        """Return what was processed; nothing if more of it may be wanted now."""
+        if noted is None or (noted.has_declined and self._mail.is_ample):
+            return None
+        self._taking.has_declined = noted.has_declined
+        return noted.seen
 
     def greet(self) -> MailGreeting | None:
         """Return what HELLO says to a contact."""
         setting = self._talk.setting
         if setting.peer is None:
             return None
-        return MailGreeting(self._mail.run, self.giving.greeted, setting.mail_seen)
+        return MailGreeting(self._mail.run, self.giving.greeted, self._seen)
 
     def begin(self, hello: Hello) -> None:
         """Begin, once the peer's HELLO is there."""
@@ -69,7 +79,7 @@ class Mailing:
         self._taking.awaits = True
         if told is not None and is_contact:
             self._their_run = told.run
-            seen = setting.mail_seen
+            seen = self._seen
             if seen is not None and seen.run == told.run:
                 self._taking.ranges = seen.clipped(told.serial)
             self._taking.awaits = bool(unseen(self._taking.ranges, told.serial))
@@ -95,8 +105,8 @@ class Mailing:
             case Take():
                 pass
 
-    def receive(self, message: Post, size: int) -> None:
-        """Take mail in a message of ``size`` bytes.
+    def receive(self, message: Post, size: int) -> bool:
+        """Take mail in a message of ``size`` bytes; say whether any of it was asked for.
 
         Raises:
             ProtocolError: Too much of it was never asked for.
@@ -112,6 +122,7 @@ class Mailing:
             self._inbox.after(lambda: self._taking.stored(came.rows))
         if self._inbox.is_half_full:
             self._inbox.flush()
+        return came.is_progress
 
     def _take(self, message: Post) -> Came:
         match message:
@@ -140,7 +151,9 @@ class Mailing:
 
     def finish(self) -> None:
         """Note that the meeting is over."""
-        self._taking.leave()
+        changes = self.giving.kept_back()
+        changes.add(self._mail.leave(self._talk.meeting))
+        self.keep(changes)
 
     # --- how far it is ---
 
@@ -167,7 +180,7 @@ class Mailing:
     def notes(self) -> dict[str, bytes]:
         """Return what is to be kept of a contact."""
         peer, ranges = self._talk.setting.peer, self._taking.ranges
-        seen = Seen(self._their_run, ranges)
+        seen = MailSeen(Seen(self._their_run, ranges), self._taking.has_declined)
         if peer is None or not ranges or seen == self._talk.setting.mail_seen:
             return {}
         return {mail_note(peer.device): seen.encode()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.control import MAIL_RUN_BYTES
 from gossip.cursor import MAX_SEEN_BYTES, Seen, decode_seen
@@ -43,10 +43,30 @@ def mail_note(device: bytes) -> str:
     return f"mail/{device.hex()}"
 
 
-def recall_mail(note: bytes | None) -> Seen | None:
+class MailSeen(NamedTuple):
+    """What was processed of a contact's mail.
+
+    Attributes:
+        seen: Its serials.
+        has_declined: Whether some of it was not taken for want of room.
+    """
+
+    seen: Seen
+    has_declined: bool
+
+    def encode(self) -> bytes:
+        """Return its bytes."""
+        return encode((self.seen.fields(), int(self.has_declined)))
+
+
+def recall_mail(note: bytes | None) -> MailSeen | None:
     """Return what is kept under ``mail_note``; None if that is nothing, or damaged."""
     try:
-        return None if note is None else decode_seen(note, MAIL_RUN_BYTES)
+        match None if note is None else decode(note, MAX_SEEN_BYTES + 8):
+            case [list(seen), 0 | 1 as declined]:
+                return MailSeen(decode_seen(seen, MAIL_RUN_BYTES), bool(declined))
+            case _:
+                return None
     except InvalidError:
         return None
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from gossip.control import MAX_CLASS, Done, DoneRow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gossip.postal import Leave
     from gossip.talk import Talk
 
@@ -20,6 +22,7 @@ class _Out(NamedTuple):
 
     frame: bytes
     end: DoneRow | Leave | None = None
+    then: Callable[[], None] | None = None
 
 
 class Outlet:
@@ -32,6 +35,7 @@ class Outlet:
         is_spent: Whether a byte budget is: nothing more is made ready.
         starved_since: Since when frames wait for nothing but the peer's credit.
         moved: When the peer or the link took something last.
+        sent_at: When the link did.
     """
 
     def __init__(self, talk: Talk) -> None:
@@ -41,11 +45,11 @@ class Outlet:
         self._granted = 0
         self._budget: int | None = None
         self._sent = 0
-        self._in_link = 0
+        self._in_link: deque[Callable[[], None] | None] = deque()
         self._ends: list[DoneRow] = []
         self.is_spent = False
         self.starved_since: float | None = None
-        self.moved = 0.0
+        self.moved = self.sent_at = 0.0
 
     def begin(self, window: int, budget: int | None) -> None:
         """Take from the peer's HELLO how much it takes."""
@@ -63,10 +67,16 @@ class Outlet:
         """The first class of which something is ready."""
         return next((rank for rank, line in enumerate(self._ready) if line), None)
 
-    def put(self, rank: int, frame: bytes) -> None:
-        """Add a frame; the budget has room for it."""
+    def put(self, rank: int, frame: bytes, then: Callable[[], None] | None = None) -> None:
+        """Add a frame; the budget has room for it.
+
+        Args:
+            rank: Its class.
+            frame: It.
+            then: Called once the link has taken it.
+        """
         self._waiting += len(frame)
-        self._ready[rank].append(_Out(frame))
+        self._ready[rank].append(_Out(frame, then=then))
 
     def end(self, rank: int, row: DoneRow | Leave) -> None:
         """Add the end of a request, to be said after the frames of its class so far."""
@@ -85,8 +95,10 @@ class Outlet:
 
     def sent(self) -> None:
         """Note that the link has taken a frame."""
-        self._in_link -= 1
-        self.moved = self._talk.now
+        then = self._in_link.popleft()
+        self.moved = self.sent_at = self._talk.now
+        if then is not None:
+            then()
 
     def pump(self) -> None:
         """Send what may be sent."""
@@ -99,25 +111,26 @@ class Outlet:
             elif not self._may_send(len(out.frame)):
                 break
             else:
-                self._send(out.frame)
+                self._send(out)
             self._ready[rank].popleft()
         self._say_ends()
 
     def _may_send(self, size: int) -> bool:
-        if self._in_link >= FRAMES:
+        if len(self._in_link) >= FRAMES:
             return False
         if self._sent + size <= self._granted:
             return True
-        if self._in_link == 0 and self.starved_since is None:
+        if not self._in_link and self.starved_since is None:
             self.starved_since = self._talk.now
         return False
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, out: _Out) -> None:
+        frame = out.frame
         self._say_ends()
         self.starved_since = None
         self._waiting -= len(frame)
         self._sent += len(frame)
-        self._in_link += 1
+        self._in_link.append(out.then)
         self._talk.send_frame(frame, bulk=True)
 
     def _say_ends(self) -> None:

@@ -302,6 +302,11 @@ class Pulling:
         """Note that something else that was asked for has come: the peer is not silent."""
         self._asking.heard = self._talk.now
 
+    @property
+    def heard_at(self) -> float:
+        """When the peer answered anything last."""
+        return self._asking.heard
+
     # --- time ---
 
     def tick(self) -> None:

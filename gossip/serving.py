@@ -6,6 +6,7 @@ ready to be sent; what is urgent is read ahead of what is ready.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from gossip.chunks import cut_chunk
@@ -189,15 +190,18 @@ class Serving:
 
     def _send_mail(self, errands: list[Errand], answer: Answer) -> None:
         mailing = cast("Mailing", self._mailing)
+        giving = mailing.giving
         for errand, raw in zip(errands, cast("list[bytes]", answer), strict=True):
-            frames = mailing.giving.frames(errand, raw)
-            if frames and self._give([errand], frames):
-                mailing.keep(mailing.giving.given(errand))
+            frames = giving.frames(errand, raw)
+            if frames and self._give([errand], frames, partial(giving.arrived, errand)):
+                mailing.keep(giving.given(errand))
         self._have_read()
 
-    def _give(self, errands: list[Errand], frames: list[bytes]) -> bool:
+    def _give(
+        self, errands: list[Errand], frames: list[bytes], then: Callable[[], None] | None = None
+    ) -> bool:
         """Put frames; say whether there was room for all, and to the peer if there was not."""
-        fits = self._shipping.frames(errands[0].place, frames)
+        fits = self._shipping.frames(errands[0].place, frames, then)
         if not fits:
             rows = [errand.row for errand in errands]
             self.outlet.end(errands[0].rank, Leave(Why.LATER, rows))

@@ -189,11 +189,11 @@ class Session:
 
     @property
     def _awaits_mail_since(self) -> float | None:
-        """Other things may go first on a slow link: anything that comes will do."""
+        """Other things may go first on a slow link: they will do, but only if they get on."""
         mailing = self._mailing
         if mailing is None or not mailing.is_waiting:
             return None
-        return max(mailing.moved, self._heard)
+        return max(mailing.moved, self._pulling.heard_at, self._serving.outlet.sent_at)
 
     # --- the machine ---
 
@@ -300,8 +300,8 @@ class Session:
         if self._mailing is None:
             raise ProtocolError("mail that was not agreed upon")
         if isinstance(message, Envelopes | Pieces | Tokens):
-            self._mailing.receive(message, size)
-            self._pulling.heard()
+            if self._mailing.receive(message, size):
+                self._pulling.heard()
             return
         self._mailing.steer(message)
         if isinstance(message, Take):

@@ -13,7 +13,7 @@ from gossip.packing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gossip.fair import FairQueue, Place
     from gossip.jobs import Job
@@ -80,15 +80,24 @@ class Shipping:
         room = self._talk.frame if left is None else min(self._talk.frame, left)
         return self.frames(job.place, pack_bodies(blocks, max(room - FRAME_OVERHEAD_BYTES, 1)))
 
-    def frames(self, place: Place, frames: Iterable[bytes]) -> bool:
-        """Put frames of what waited at ``place``; say whether the budget had room for all."""
-        for frame in frames:
+    def frames(
+        self, place: Place, frames: Iterable[bytes], then: Callable[[], None] | None = None
+    ) -> bool:
+        """Put frames of what waited at ``place``; say whether the budget had room for all.
+
+        Args:
+            place: Where it waited.
+            frames: They.
+            then: Called once the link has taken the last of them.
+        """
+        frames = list(frames)
+        for number, frame in enumerate(frames, 1):
             left = self._outlet.left
             if left is not None and len(frame) > left:
                 self._outlet.is_spent = True
                 return False
             self._queue.spend(place, len(frame))
-            self._outlet.put(place.rank, frame)
+            self._outlet.put(place.rank, frame, then if number == len(frames) else None)
         return True
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gossip.cursor import Seen
     from gossip.effects import Answer, Query
     from gossip.mail import Mail
+    from gossip.notes import MailSeen
     from gossip.policy import Peer, Policy
     from gossip.postal import Notice
     from gossip.room import Room
@@ -76,7 +77,7 @@ class Setting:
     is_invited: bool = False
     told: Seen | None = None
     mail: Mail | None = None
-    mail_seen: Seen | None = None
+    mail_seen: MailSeen | None = None
 
 
 @dataclass(slots=True)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
+    from gossip.carried import MailNews
     from gossip.effects import Answer, Query
-    from gossip.mail import Mail, MailNews
+    from gossip.mail import Mail
     from gossip.policy import Policy
     from ledger.store.base import Absorbed, LogKey, MailRow, Store
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from gossip.carried import STRANGER, MailChanges
 from gossip.envelope import Parcel, Receipt, decode_envelope
-from gossip.mail import STRANGER, Mail, MailChanges
+from gossip.mail import Mail
 from gossip.postal import Envelopes, Tokens
 from gossip.wire import encode_message
 from ledger.codec import decode, encode
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gossip.bundle import BundleReader
-    from gossip.mail import MailLimits
+    from gossip.mail_room import MailLimits
     from ledger.store.base import MailRow, Store
 
 MAX_GAP_S: Final = 24 * 3_600

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from gossip.cursor import Seen
+    from gossip.notes import MailSeen
     from gossip.policy import Peer
     from gossip.talk import Counts
     from ledger.store.base import Absorbed, Batch, LogKey, Store
@@ -106,7 +107,7 @@ class Meeting:
         seen: Seen | None = None,
         shared: frozenset[bytes] = frozenset(),
         told: Seen | None = None,
-        mail_seen: Seen | None = None,
+        mail_seen: MailSeen | None = None,
         is_invited: bool = False,
     ) -> None:
         catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
@@ -250,11 +251,19 @@ class Meeting:
                 effects = self.session.kept(work.ticket, absorbed, self._loop.time())
         except StoreError as exc:
             self._broken = exc
-            self._work.clear()
+            self._lose_work()
             effects = self.session.stop(self._loop.time(), End.BROKEN)
         else:
             self._work.popleft()
         self._carry_out(effects)
+
+    def _lose_work(self) -> None:
+        """Give up what the store did not take; what it brought of mail may come again."""
+        if (mail := self._holdings.mail) is not None:
+            for work in self._work:
+                if isinstance(work, Keep):
+                    mail.failed(work.batch.mail)
+        self._work.clear()
 
     # --- time ---
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.envelope import MAX_LIFE_MIN, TAG_BYTES, TOKEN_BYTES, decode_envelope, encode_envelope
-from gossip.mail import Mail, MailLimits
+from gossip.mail import Mail
 from gossip.sim.seeds import drawn
 from ledger.store.base import MailWhat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gossip.carried import MailChanges
     from gossip.envelope import Envelope
-    from gossip.mail import MailChanges
+    from gossip.mail_room import MailLimits
     from ledger.store.base import MailRow
 
 HOPS: Final = (7, 8, 9, 10)

@@ -23,8 +23,9 @@ from ledger.store.memory_ground import Contents
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
+    from gossip.carried import MailChanges
     from gossip.effects import Answer, Query
-    from gossip.mail import MailChanges, MailLimits
+    from gossip.mail_room import MailLimits
     from gossip.sim.commons import Commons
     from gossip.sim.link import End
     from ledger.store.base import Absorbed, LogKey

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from gossip.mail import MailLimits
+from gossip.mail_room import MailLimits
 from gossip.sim.air import Air
 from gossip.sim.churn import awake, draw_naps, next_awake
 from gossip.sim.interest import audience, nearest

@@ -9,7 +9,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from gossip.mail import MailLimits
+from gossip.mail_room import MailLimits
 from gossip.sim.agenda import Agenda
 from gossip.sim.air import Air, Tally
 from gossip.sim.commons import Commons

@@ -3,8 +3,10 @@
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
+from gossip.carried import MailChanges
 from gossip.envelope import Envelope, Parcel, Receipt, decode_envelope, encode_envelope
-from gossip.mail import Mail, MailChanges, MailLimits
+from gossip.mail import Mail
+from gossip.mail_room import MailLimits
 from gossip.postal import Envelopes, Offers, Take, Tokens
 from gossip.wire import Message
 from ledger.store.base import MailRow, MailWhat

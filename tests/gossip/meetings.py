@@ -9,10 +9,13 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from gossip.carried import MailChanges, MailNews
 from gossip.cursor import Seen, run_name
 from gossip.effects import Effect, End, Finish, Keep, Load, Send
-from gossip.mail import Mail, MailChanges, MailLimits, MailNews
+from gossip.mail import Mail
+from gossip.mail_room import MailLimits
 from gossip.notes import (
+    MailSeen,
     groups_note,
     mail_note,
     recall,
@@ -225,7 +228,7 @@ class Meeting:
             return None
         return recall_told(now_run(node.store.note(told_note(peer.device))))
 
-    def _mail_seen(self, node: Node, peer: Peer | None) -> Seen | None:
+    def _mail_seen(self, node: Node, peer: Peer | None) -> MailSeen | None:
         if peer is None:
             return None
         return recall_mail(now_run(node.store.note(mail_note(peer.device))))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gossip import control, cursor, mail, mail_giving, mail_taking
+from gossip import control, cursor, mail, mail_choice, mail_giving
 from gossip.claims import LONGEST_S, PATIENCE_S
 from gossip.control import (
     CARRIES,
@@ -30,6 +30,7 @@ from gossip.envelope import (
     MAX_LIFE_MIN,
 )
 from gossip.fair import OWED_BYTES, TURN_BYTES
+from gossip.mail_room import MailLimits
 from gossip.number import MAX_MESSAGE_BYTES, Number
 from gossip.policy import Limits, Quota
 from gossip.postal import (
@@ -46,7 +47,7 @@ from gossip.session import TRANSITIONS, State
 from ledger.store.base import MAX_RUNS
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "protocol.md").read_text("utf-8")
-LIMITS, MAIL, QUOTA = Limits(), mail.MailLimits(), Quota()
+LIMITS, MAIL, QUOTA = Limits(), MailLimits(), Quota()
 
 
 def chapter(title: str) -> str:
@@ -140,7 +141,7 @@ FIGURES: dict[str, tuple[str, list[float]]] = {
     ),
     "mail taken": (
         "TAKE, LEAVE",
-        [mail_taking.FIRST, mail_taking.MOST_TOGETHER, mail.PATIENCE_S, LONGEST_S],
+        [mail_choice.FIRST, mail_choice.MOST_TOGETHER, mail.PATIENCE_S, LONGEST_S],
     ),
     "tokens": ("TAKE, LEAVE", [mail_giving.URGENT_BYTES, mail_giving.TOKEN_COST_BYTES]),
     "pieces": ("What mail comes", [mail_giving.PIECE_BYTES, mail.MAX_BEGUN]),

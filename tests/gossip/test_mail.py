@@ -6,16 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossip.carried import MAX_JOURNAL, STRANGER, Journal, MailChanges
 from gossip.envelope import MAX_COPIES, MAX_LIFE_MIN, Parcel, Receipt
-from gossip.mail import (
-    MAX_JOURNAL,
-    ROW_COST_BYTES,
-    STRANGER,
-    Journal,
-    Mail,
-    MailChanges,
-    MailLimits,
-)
+from gossip.mail import TOKEN_GRACE_S, Mail
+from gossip.mail_room import ROW_COST_BYTES, MailLimits
 from ledger.store.base import MailRow, MailWhat
 from tests.gossip.mail_builders import (
     ALICE,
@@ -80,7 +74,8 @@ def test_all_that_is_remembered_is_forgotten_when_its_life_is_over() -> None:
     assert [set(mail.gone), set(mail.carried)] == [{FIRST.id}, {letter(2).id}]
     assert mail.expire(600).drops == [(MailWhat.EVICTED, FIRST.id)]
     assert mail.expire(1_200).drops == [(MailWhat.CARRIED, letter(2).id)]
-    assert [what for what, _ in mail.expire(1_800).drops] == [MailWhat.TOKEN]
+    assert mail.expire(1_800 + TOKEN_GRACE_S - 1).drops == []
+    assert [what for what, _ in mail.expire(1_800 + TOKEN_GRACE_S).drops] == [MailWhat.TOKEN]
     assert [mail.gone, mail.carried, mail.tokens] == [{}, {}, {}]
     assert mail.came(1, mail.serial) == []
 
@@ -396,7 +391,7 @@ class Kept:
 
     def is_bounded(self) -> bool:
         mail = self.mail
-        return mail._count <= 2 and max(len(mail.gone), len(mail.tokens)) <= 6
+        return mail.room.count <= 2 and max(len(mail.gone), len(mail.tokens)) <= 6
 
     def agrees(self) -> bool:
         """Say whether the rows are of what is held, and nothing else."""
@@ -430,7 +425,7 @@ def test_a_restart_changes_nothing_but_serials(done: list[tuple[str, int, int]])
         i: c._replace(serial=0) for i, c in mail.carried.items()
     }
     assert (again.letters, again.gone) == (mail.letters, mail.gone)
-    assert (again._count, again._bytes) == (mail._count, mail._bytes)
+    assert (again.room.count, again.room.bytes) == (mail.room.count, mail.room.bytes)
     assert {r.token: (r.tag, r.until) for r in again.tokens.values()} == {
         r.token: (r.tag, r.until) for r in mail.tokens.values()
     }

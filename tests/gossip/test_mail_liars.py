@@ -124,8 +124,7 @@ def test_who_offers_without_end_is_left(*, is_contact: bool) -> None:
 def test_who_offers_and_does_not_bring_is_left_in_time() -> None:
     liar = liar_at(node_with())
     liar.offer(*map(letter, range(9)))
-    assert liar.taken()[0] == 0
-    assert len(liar.taken()) < 9
+    assert 1 <= len(liar.taken()) < 9
     assert liar.wait(119).end is None
     assert liar.wait(2).end is End.SILENT
 
@@ -350,5 +349,5 @@ def test_whatever_he_says_of_mail_the_honest_node_stays_sound(data: st.DataObjec
     mail = mail_of(node)
     assert {row.ident for row in rows(node, MailWhat.CARRIED)} == set(mail.carried)
     assert {row.ident for row in rows(node, MailWhat.TOKEN)} == set(mail.tokens)
-    assert mail._count == len(mail.carried) <= 8
+    assert mail.room.count == len(mail.carried) <= 8
     assert not {one.lock for one in mail.carried.values()} & mail.tokens.keys()

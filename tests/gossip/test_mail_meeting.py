@@ -185,7 +185,8 @@ def test_own_mail_comes_before_what_is_carried_for_others() -> None:
     reads(taker, letters[0])
     order = went(meet_by_mail(giver, taker), 0)
     assert letters[0].id in order[:4]
-    assert order[4:] == [one.id for one in reversed(letters[1:13])]
+    youngest = [one.id for one in reversed(letters)]
+    assert order[4:] == [ident for ident in youngest if ident not in order[:4]]
 
 
 # --- how far it goes ----------------------------------------------------------------------------
@@ -199,7 +200,8 @@ def test_an_envelope_is_passed_on_as_often_as_it_says() -> None:
     for left, right in pairwise(nodes[:5]):
         meet_by_mail(left, right)
     assert [LETTER.id in mail_of(node).carried for node in nodes] == [True] * 3 + [False] * 3
-    assert said(meet_by_mail(nodes[2], last), 1, Take) == []
+    meet_by_mail(nodes[2], last)
+    assert LETTER.id not in mail_of(last).carried
     meet_by_mail(nodes[2], reader)
     assert reader.letters == [LETTER.id]
 

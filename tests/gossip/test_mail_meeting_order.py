@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gossip.carried import MailChanges
 from gossip.effects import End
-from gossip.mail import MailChanges
 from gossip.postal import TOKEN_NAME_BYTES, Envelopes, Offers, Tokens
 from gossip.standing import Salt
 from ledger.store.base import MailWhat

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 from typing_extensions import override
 
+from gossip.carried import STRANGER
 from gossip.effects import End
-from gossip.mail import STRANGER
 from gossip.notes import seen_note
 from gossip.number import Number
 from gossip.policy import Limits, Policy

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gossip.carried import MailChanges
 from gossip.envelope import MAX_LIFE_MIN, Envelope, Parcel, decode_envelope, encode_envelope
-from gossip.mail import MailChanges
 from gossip.postal import Envelopes
 from ledger.store.base import Batch, MailWhat
 from mesh.direct import DirectPort, init_home, open_port

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.mail import MailLimits
+from gossip.mail_room import MailLimits
 from gossip.sim.mailbox import Sealed
 from gossip.sim.oracle import Oracle
 from gossip.sim.scenario import Scenario, simulate

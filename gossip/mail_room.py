@@ -1,0 +1,154 @@
+"""Mail that is carried for others, by who brought it, and which of it goes first.
+
+Beyond the bounds goes what is known to be most widely carried, and of that what has the least
+life: the network's room is then shared out evenly, and no letter has to be young to be kept
+(Krifa, Barakat and Spyropoulos, "Optimal buffer management policies for delay tolerant networks",
+2008, weigh by the same number; here it is what a node itself has seen). Who brought more than his
+share gives first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from gossip.carried import MAX_SPREAD, STRANGER
+
+if TYPE_CHECKING:
+    from gossip.carried import Carried
+
+ROW_COST_BYTES: Final = 200
+"""What an envelope takes besides its own bytes, about."""
+_AMPLE: Final = 7 / 8
+"""Part of the bounds below which there is room again for what was declined."""
+
+_Key: TypeAlias = "tuple[int, int, bytes]"
+
+
+@dataclass(frozen=True, slots=True)
+class MailLimits:
+    """Bounds of what is carried.
+
+    Attributes:
+        envelopes: Carried for others, at most; one's own come on top.
+        bytes: Of those.
+        share: Of ``envelopes`` that one contact may have brought, while there is no room.
+        strangers: Of ``envelopes`` that all strangers together may have.
+        memory: Envelopes that were let go, and tokens, remembered each.
+        letters: For this node, that nobody has opened yet.
+    """
+
+    envelopes: int = 4_096
+    bytes: int = 50 << 20
+    share: float = 0.1
+    strangers: float = 0.1
+    memory: int = 8_192
+    letters: int = 1_024
+
+
+class MailRoom:
+    """What is carried for others.
+
+    Args:
+        limits: How much.
+
+    Attributes:
+        count: Envelopes.
+        bytes: Of them, with what their rows take.
+    """
+
+    def __init__(self, limits: MailLimits) -> None:
+        self.limits = limits
+        self.count = self.bytes = 0
+        self._lines: dict[bytes, list[_Key]] = {}
+        self._keys: dict[bytes, _Key] = {}
+        self._known_to: dict[bytes, set[bytes]] = {}
+        self._first: dict[bytes, _Key] | None = None
+
+    def add(self, one: Carried) -> None:
+        """Take in an envelope; whoever brought it has it as well."""
+        self.count += 1
+        self.bytes += one.size + ROW_COST_BYTES
+        self._known_to[one.id] = {one.depositor}
+        self._insert(one.depositor, (-1, one.until, one.id))
+
+    def remove(self, one: Carried) -> None:
+        """Let an envelope go."""
+        self.count -= 1
+        self.bytes -= one.size + ROW_COST_BYTES
+        self._delete(one.depositor, self._keys.pop(one.id))
+        del self._known_to[one.id]
+
+    def met(self, one: Carried, carrier: bytes) -> None:
+        """Note that ``carrier`` has it too; strangers count as one."""
+        known = self._known_to.get(one.id)
+        if known is None or carrier in known or len(known) >= MAX_SPREAD:
+            return
+        known.add(carrier)
+        self._delete(one.depositor, self._keys[one.id])
+        self._insert(one.depositor, (-len(known), one.until, one.id))
+
+    def spread(self, ident: bytes) -> int:
+        """Return how many are known to have it."""
+        return len(self._known_to.get(ident, ()))
+
+    def _insert(self, depositor: bytes, key: _Key) -> None:
+        insort(self._lines.setdefault(depositor, []), key)
+        self._keys[key[2]] = key
+        self._first = None
+
+    def _delete(self, depositor: bytes, key: _Key) -> None:
+        line = self._lines[depositor]
+        del line[bisect_left(line, key)]
+        if not line:
+            del self._lines[depositor]
+        self._first = None
+
+    # --- what goes first ---
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether something has to go."""
+        return self.count > self.limits.envelopes or self.bytes > self.limits.bytes
+
+    @property
+    def is_ample(self) -> bool:
+        """Whether there is room for what was declined."""
+        limits = self.limits
+        return self.count <= limits.envelopes * _AMPLE and self.bytes <= limits.bytes * _AMPLE
+
+    def victim(self) -> bytes:
+        """Return which goes first."""
+        greedy = self._greedy()
+        return min(self._firsts()[who] for who in greedy or self._lines)[2]
+
+    def wants(self, until: int, depositor: bytes) -> bool:
+        """Say whether an envelope that lives until then would be kept if it were taken.
+
+        Args:
+            until: When its life ends, seconds of elapsed time.
+            depositor: Who offers it.
+        """
+        limits = self.limits
+        if self.count < limits.envelopes and self.bytes <= limits.bytes:
+            return True
+        greedy, firsts = self._greedy(depositor), self._firsts()
+        others = [firsts[who] for who in greedy or self._lines if who in firsts]
+        is_at_risk = not greedy or depositor in greedy
+        return not is_at_risk or any(key < (-1, until, b"") for key in others)
+
+    def _firsts(self) -> dict[bytes, _Key]:
+        if self._first is None:
+            self._first = {who: line[0] for who, line in self._lines.items()}
+        return self._first
+
+    def _greedy(self, more: bytes | None = None) -> list[bytes]:
+        """Return who brought more than his share, were one more of ``more``."""
+        limits, greedy = self.limits, list[bytes]()
+        for who in {*self._lines, *(() if more is None else (more,))}:
+            count = len(self._lines.get(who, ())) + (who == more)
+            share = limits.strangers if who == STRANGER else limits.share
+            if count > share * limits.envelopes:
+                greedy.append(who)
+        return greedy
