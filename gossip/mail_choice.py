@@ -1,9 +1,8 @@
 """Which of the envelopes that a peer offers are asked for, and in which order.
 
-What few others near here offer comes first, then the youngest. But the first few that are asked
-for after an offer are this node's own mail, filled up to a multiple of four from anything that is
-new to it, by chance and in an order by chance: the peer sees that they were asked for, and cannot
-tell which of them has found its reader.
+What few others near here offer comes first, then the youngest. But every third, from the first on,
+is drawn: it is one of this node's own, and where there is none anything that is new to it. So its
+own comes early, and the peer sees nothing by which he could tell it from what was drawn by chance.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FIRST: Final = 4
-"""So many envelopes at least are asked for in the first class."""
+EVERY: Final = 3
+"""Of so many envelopes that are asked for one is drawn."""
+MOST_VAIN: Final = 4
+"""So many that nobody but a reader would keep are asked for in a meeting, whosever they are."""
 MOST_TOGETHER: Final = 8
 """So many are under way at a time where they come fast,"""
 FAST_S: Final = 1.0
 """that is sooner than this after they were asked for; else one: others may bring the next."""
 ENDING_BYTES: Final = 2_048
 """Of which no more is to come, that is as good as here: the next is asked for."""
-_FILL: Final = b"fill"
-_ORDER: Final = b"order"
 
 
 @dataclass(slots=True)
@@ -74,7 +73,7 @@ class Row:
 class May(Protocol):
     """Says whether a row may be asked for now."""
 
-    def __call__(self, row: Row, *, is_first: bool) -> bool: ...
+    def __call__(self, row: Row, *, is_drawn: bool) -> bool: ...
 
 
 class Choice:
@@ -92,10 +91,10 @@ class Choice:
         self._secret = secret
         self._crowd = crowd
         self._wanted: list[tuple[int, int, int, Row]] = []
+        self._mine: list[tuple[bytes, int, Row]] = []
         self._fill: list[tuple[bytes, int, Row]] = []
-        self._mine: dict[int, Row] = {}
-        self._first: list[Row] = []
-        self._waiting: set[int] = set()
+        self._waiting: dict[int, bool] = {}
+        self._asked = self._vain = 0
         self.together = 1
 
     def add(self, row: Row, *, is_wanted: bool) -> None:
@@ -103,52 +102,61 @@ class Choice:
 
         Args:
             row: It.
-            is_wanted: Whether it would be kept; another one may only fill up.
+            is_wanted: Whether it would be carried on; another one that is not for this node may
+                only fill up.
         """
-        self._waiting.add(row.index)
-        if row.is_mine:
-            self._mine[row.index] = row
-            return
-        heappush(self._fill, (self._draw(_FILL, row), row.index, row))
+        self._waiting[row.index] = is_wanted
+        self._draw(row)
         if is_wanted:
             self._queue(row)
 
-    def _draw(self, what: bytes, row: Row) -> bytes:
-        return hmac.digest(self._secret, what + row.name, "sha256")[:8]
+    def _draw(self, row: Row) -> None:
+        lot = hmac.digest(self._secret, row.name, "sha256")[:8]
+        heappush(self._mine if row.is_mine else self._fill, (lot, row.index, row))
 
     def _queue(self, row: Row) -> None:
         heappush(self._wanted, (self._crowd(row), -(row.until or 0), row.index, row))
 
-    def offered(self) -> None:
-        """Draw who is asked for first, after another offer."""
-        mine = [row for row in self._mine.values() if row.index in self._waiting]
-        self._mine = {row.index: row for row in mine}
-        rest = sum(row.index in self._waiting for row in self._first)
-        size = max(rest, -(-max(len(mine), 1) // FIRST) * FIRST)
-        for row in self._first:
-            if not row.is_mine and row.index in self._waiting:
-                heappush(self._fill, (self._draw(_FILL, row), row.index, row))
-        group = mine
-        while len(group) < size and self._fill:
-            *_, row = heappop(self._fill)
-            if row.index in self._waiting:
-                group.append(row)
-        self._first = sorted(group, key=lambda row: (self._draw(_ORDER, row), row.index))
-
     def next(self, may: May) -> tuple[Row, bool] | None:
-        """Return what is asked for next, and whether it is among the first; None if nothing is.
+        """Return what is asked for next, and whether it was drawn; None if nothing is.
 
         Args:
             may: Whether a row may be asked for now; another is passed over this time.
         """
-        for row in self._first:
-            if row.index in self._waiting and may(row, is_first=True):
-                self._waiting.discard(row.index)
-                return row, True
-        wanted = self._next_wanted(may)
-        return None if wanted is None else (wanted, False)
+        is_drawn = self._asked % EVERY == 0
+        row = self._drawn(may) if is_drawn else self._best(may)
+        if row is None:
+            is_drawn = not is_drawn
+            row = self._drawn(may) if is_drawn else self._best(may)
+        if row is None:
+            return None
+        self._asked += 1
+        self._vain += not self._waiting.pop(row.index)
+        return row, is_drawn
 
-    def _next_wanted(self, may: May) -> Row | None:
+    def _drawn(self, may: May) -> Row | None:
+        """Return one of this node's own, or, where there is none, anything by chance."""
+        for lots in (self._mine, self._fill):
+            passed: list[Row] = []
+            found: Row | None = None
+            while lots and found is None:
+                *_, row = heappop(lots)
+                if row.index in self._waiting and self._may_draw(row):
+                    if may(row, is_drawn=True):
+                        found = row
+                    else:
+                        passed.append(row)
+            for row in passed:
+                self._draw(row)
+            if found is not None:
+                return found
+        return None
+
+    def _may_draw(self, row: Row) -> bool:
+        return row.is_mine or self._waiting[row.index] or self._vain < MOST_VAIN
+
+    def _best(self, may: May) -> Row | None:
+        """Return what the fewest offer, and of that the youngest."""
         passed: list[Row] = []
         found: Row | None = None
         while self._wanted and found is None:
@@ -157,9 +165,8 @@ class Choice:
                 continue
             if crowd < self._crowd(row):  # more have offered it meanwhile
                 self._queue(row)
-            elif may(row, is_first=False):
+            elif may(row, is_drawn=False):
                 found = row
-                self._waiting.discard(row.index)
             elif row.index in self._waiting:
                 passed.append(row)
         for row in passed:
@@ -168,7 +175,7 @@ class Choice:
 
     def drop(self, row: Row) -> None:
         """Ask for a row no more."""
-        self._waiting.discard(row.index)
+        self._waiting.pop(row.index, None)
 
     def came(self, row: Row, now: float) -> None:
         """Learn from how long something took how many to ask for together."""

@@ -41,7 +41,7 @@ class MailLimits:
 
     envelopes: int = 4_096
     bytes: int = 50 << 20
-    share: float = 0.1
+    share: float = 0.25
     strangers: float = 0.1
     memory: int = 8_192
     letters: int = 1_024
@@ -64,7 +64,8 @@ class MailRoom:
         self._lines: dict[bytes, list[_Key]] = {}
         self._keys: dict[bytes, _Key] = {}
         self._known_to: dict[bytes, set[bytes]] = {}
-        self._first: dict[bytes, _Key] | None = None
+        self._greedy: set[bytes] = set()
+        self._least: _Key | None = None
 
     def add(self, one: Carried) -> None:
         """Take in an envelope; whoever brought it has it as well."""
@@ -96,14 +97,28 @@ class MailRoom:
     def _insert(self, depositor: bytes, key: _Key) -> None:
         insort(self._lines.setdefault(depositor, []), key)
         self._keys[key[2]] = key
-        self._first = None
+        self._notice(depositor)
 
     def _delete(self, depositor: bytes, key: _Key) -> None:
         line = self._lines[depositor]
         del line[bisect_left(line, key)]
         if not line:
             del self._lines[depositor]
-        self._first = None
+        self._notice(depositor)
+
+    def _notice(self, depositor: bytes) -> None:
+        """Note how what somebody brought stands now."""
+        self._least = None
+        if self._is_greedy(depositor):
+            self._greedy.add(depositor)
+        else:
+            self._greedy.discard(depositor)
+
+    def _is_greedy(self, depositor: bytes, more: int = 0) -> bool:
+        """Whether somebody brought more than his share, were it so many more."""
+        limits = self.limits
+        share = limits.strangers if depositor == STRANGER else limits.share
+        return len(self._lines.get(depositor, ())) + more > share * limits.envelopes
 
     # --- what goes first ---
 
@@ -120,8 +135,13 @@ class MailRoom:
 
     def victim(self) -> bytes:
         """Return which goes first."""
-        greedy = self._greedy()
-        return min(self._firsts()[who] for who in greedy or self._lines)[2]
+        return self._first()[2]
+
+    def _first(self) -> _Key:
+        """Return the key of what goes first: of those who are greedy, if anybody is."""
+        if self._least is None:
+            self._least = min(self._lines[who][0] for who in self._greedy or self._lines)
+        return self._least
 
     def wants(self, until: int, depositor: bytes) -> bool:
         """Say whether an envelope that lives until then would be kept if it were taken.
@@ -130,25 +150,10 @@ class MailRoom:
             until: When its life ends, seconds of elapsed time.
             depositor: Who offers it.
         """
-        limits = self.limits
+        limits, new = self.limits, (-1, until, b"")
         if self.count < limits.envelopes and self.bytes <= limits.bytes:
             return True
-        greedy, firsts = self._greedy(depositor), self._firsts()
-        others = [firsts[who] for who in greedy or self._lines if who in firsts]
-        is_at_risk = not greedy or depositor in greedy
-        return not is_at_risk or any(key < (-1, until, b"") for key in others)
-
-    def _firsts(self) -> dict[bytes, _Key]:
-        if self._first is None:
-            self._first = {who: line[0] for who, line in self._lines.items()}
-        return self._first
-
-    def _greedy(self, more: bytes | None = None) -> list[bytes]:
-        """Return who brought more than his share, were one more of ``more``."""
-        limits, greedy = self.limits, list[bytes]()
-        for who in {*self._lines, *(() if more is None else (more,))}:
-            count = len(self._lines.get(who, ())) + (who == more)
-            share = limits.strangers if who == STRANGER else limits.share
-            if count > share * limits.envelopes:
-                greedy.append(who)
-        return greedy
+        if self._is_greedy(depositor, 1):
+            own = self._lines.get(depositor, ())
+            return any(key < new for key in own[:1]) or (bool(self._greedy) and self._first() < new)
+        return bool(self._greedy) or (bool(self._lines) and self._first() < new)

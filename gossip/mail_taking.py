@@ -119,8 +119,6 @@ class MailTaking:
             for row in rows:
                 self._look(row, is_single=is_single)
         self._take_tokens(message.receipts)
-        if message.envelopes or message.singles:
-            self._choice.offered()
         self._settle_page(len(self._pages) - 1)
         self.pump()
 
@@ -140,9 +138,9 @@ class MailTaking:
             self.has_declined = True
             return
         may_carry = not is_single and minutes > 0
-        is_wanted = row.is_mine or (may_carry and self._mail.wants(until, self._depositor))
+        is_wanted = may_carry and self._mail.wants(until, self._depositor)
         self.has_declined |= may_carry and not is_wanted
-        if is_wanted:
+        if is_wanted or row.is_mine:
             self._expect(row)
         self._choice.add(row, is_wanted=is_wanted)
 
@@ -201,16 +199,16 @@ class MailTaking:
             found = self._choice.next(self._may_ask)
             if found is None:
                 break
-            row, is_first = found
-            now[is_first].append(row)
+            row, is_drawn = found
+            now[is_drawn].append(row)
         self._begin(FIRST_CLASS, now[True])
         self._begin(CARRIED_CLASS, now[False])
 
-    def _may_ask(self, row: Row, *, is_first: bool) -> bool:
+    def _may_ask(self, row: Row, *, is_drawn: bool) -> bool:
         """Say whether to ask for an envelope now; settle it if it is not wanted any more."""
         is_new = self._is_new(row)
         is_taken = row.name in self._open and not self._is_open(row)
-        wanted = is_first or self._mail.wants(row.until or 0, self._depositor)
+        wanted = is_drawn or row.is_mine or self._mail.wants(row.until or 0, self._depositor)
         if not is_new or is_taken or not wanted:
             self.has_declined |= not wanted
             self._choice.drop(row)

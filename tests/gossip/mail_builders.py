@@ -7,7 +7,7 @@ from gossip.carried import MailChanges
 from gossip.envelope import Envelope, Parcel, Receipt, decode_envelope, encode_envelope
 from gossip.mail import Mail
 from gossip.mail_room import MailLimits
-from gossip.postal import Envelopes, Offers, Take, Tokens
+from gossip.postal import Envelopes, Offers, Tokens
 from gossip.wire import Message
 from ledger.store.base import MailRow, MailWhat
 from tests.gossip.meetings import Meeting, Node, now_run
@@ -149,11 +149,6 @@ def told(meeting: Meeting, side: int) -> list[bytes]:
 def rows_in(meeting: Meeting, side: int) -> int:
     """Return how many rows of mail one side offered."""
     return sum(message.count for message in said(meeting, side, Offers))
-
-
-def first_takes(meeting: Meeting, side: int) -> list[int]:
-    """Return how many rows each first take of one side has."""
-    return [len(message.rows) for message in said(meeting, side, Take) if message.rank == 1]
 
 
 def rows(node: Node, what: MailWhat) -> list[MailRow]:

@@ -141,7 +141,10 @@ FIGURES: dict[str, tuple[str, list[float]]] = {
     ),
     "mail taken": (
         "TAKE, LEAVE",
-        [mail_choice.FIRST, mail_choice.MOST_TOGETHER, mail.PATIENCE_S, LONGEST_S],
+        [
+            *(mail_choice.MOST_VAIN, mail_choice.MOST_TOGETHER, mail_choice.ENDING_BYTES),
+            *(mail.PATIENCE_S, LONGEST_S),
+        ],
     ),
     "tokens": ("TAKE, LEAVE", [mail_giving.URGENT_BYTES, mail_giving.TOKEN_COST_BYTES]),
     "pieces": ("What mail comes", [mail_giving.PIECE_BYTES, mail.MAX_BEGUN]),
