@@ -40,9 +40,9 @@ def post(call: Call, text: str, reply_to: str | None, attach: tuple[str, ...]) -
 
 
 @click.command(cls=Command)
-@click.option("--all", "everyone", is_flag=True, help="Of everybody, not only whom you follow.")
+@click.option("--all", "everyone", is_flag=True, help="Of everybody whom you do not mute or block.")
 @click.option("--nearby", is_flag=True, help="Of those heard of within 3 hops and a day.")
-@click.option("--author", type=utf8, metavar="PERSON", help="Of this person only.")
+@click.option("--author", type=utf8, metavar="PERSON", help="Of this person only, muted or not.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
