@@ -18,9 +18,9 @@ from ledger.keys import PersonKey
 from ledger.kinds.body import Reference
 from ledger.kinds.describe import describe
 from ledger.kinds.post import KIND, Post
-from ledger.views.contacts import Contact, list_contacts, resolve
 from ledger.views.timeline import FeedPost, Timeline
 from mesh.addressing import Readers
+from mesh.contacts import Contacts
 from mesh.mailbag import Mailbag
 from mesh.node import (
     SOCIAL_LOG,
@@ -156,6 +156,7 @@ class DirectPort:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._store = node.store
+        self._contacts = Contacts(node)
         self._exporting = asyncio.Lock()
 
     async def whoami(self) -> WhoAmI:
@@ -198,13 +199,14 @@ class DirectPort:
         people = await self._node.people()
         persons: set[bytes] | None = None
         if author is not None:
-            persons = {await self._resolve(author, people)}
+            persons = {await self._contacts.find(author, people)}
         elif nearby:
             persons = await self._nearby(people)
         elif not everyone:
             persons = {one.person for one in await self._store.known() if one.following}
             persons.add(self._node.secrets.person)
-        timeline = Timeline(people, persons=persons, limit=limit)
+        hidden = await self._contacts.hidden() if author is None else ()
+        timeline = Timeline(people, persons=persons, hidden=hidden, limit=limit)
         async for page in self._store.entries(SOCIAL_LOG):
             timeline.add(page)
         return [_feed_row(post) for post in timeline.posts()]
@@ -220,35 +222,32 @@ class DirectPort:
             }
         return near
 
-    async def _resolve(self, text: str, people: People) -> bytes:
-        return resolve(text, people, await self._contacts(people))
-
-    async def _contacts(self, people: People) -> list[Contact]:
-        return list_contacts(await self._store.known(), people)
-
     async def follow(self, person: str) -> ContactRow:
-        return await self._set_following(person, following=True)
+        return await self._contacts.give(person, "following")
 
     async def unfollow(self, person: str) -> ContactRow:
-        return await self._set_following(person, following=False)
+        return await self._contacts.take_back(person, "following")
 
-    async def _set_following(self, text: str, *, following: bool) -> ContactRow:
-        people = await self._node.people()
-        person = await self._resolve(text, people)
-        if person == self._node.secrets.person:
-            raise NotFoundError("that is yourself; your own posts are always in your feed")
-        changed = await self._store.set_following(person, following=following)
-        if not following and not changed:
-            raise NotFoundError(f"you do not follow {people.name(person) or person.hex()}")
-        return _contact_row(person, people.name(person), following=following)
+    async def mute(self, person: str) -> ContactRow:
+        return await self._contacts.give(person, "muted")
+
+    async def unmute(self, person: str) -> ContactRow:
+        return await self._contacts.take_back(person, "muted")
+
+    async def block(self, person: str) -> ContactRow:
+        return await self._contacts.give(person, "blocked")
+
+    async def unblock(self, person: str) -> ContactRow:
+        return await self._contacts.take_back(person, "blocked")
 
     async def contacts(self) -> list[ContactRow]:
-        rows = await self._contacts(await self._node.people())
-        return [_contact_row(row.person, row.name, following=row.following) for row in rows]
+        return await self._contacts.rows()
 
     async def log(self, person: str | None = None, *, first: int = 1) -> list[LogRow]:
         people = await self._node.people()
-        whose = self._node.secrets.person if person is None else await self._resolve(person, people)
+        whose = self._node.secrets.person
+        if person is not None:
+            whose = await self._contacts.find(person, people)
         devices = set(people.devices(whose))
         rows: list[LogRow] = []
         for log in await self._store.logs():
@@ -275,23 +274,25 @@ class DirectPort:
         if part_bytes is not None and not isinstance(target, Path):
             raise BundleError("parts are files; name a file, not a pipe")
         async with self._exporting:
-            readers = await self._readers(to, seal=seal) if to or seal else None
+            bearer = await self._bearer()
+            readers = await self._readers(bearer, to, seal=seal) if to or seal else None
             return await export_bundle(
                 self._store,
                 target,
                 max_bytes=max_bytes,
                 part_bytes=part_bytes,
+                policy=bearer.policy,
                 readers=readers,
                 mailbag=await self._mailbag(),
                 progress=progress,
             )
 
-    async def _readers(self, to: Sequence[str], *, seal: bool) -> Readers:
+    async def _readers(self, bearer: Bearer, to: Sequence[str], *, seal: bool) -> Readers:
         people = await self._node.people()
-        contacts = await self._contacts(people)
+        contacts = await self._contacts.listed(people)
         own = self._node.secrets.keys.public
         devices = find_readers(to, people, contacts, self._node.secrets.person, own)
-        return Readers(await self._bearer(), devices, seal, people.person)
+        return Readers(bearer, devices, seal, people.person)
 
     async def _mailbag(self) -> Mailbag:
         around, own = self._node.around, self._node.secrets.keys.public
@@ -347,10 +348,6 @@ def _feed_row(post: FeedPost) -> FeedRow:
         hops=post.hops,
         mark=post.mark,
     )
-
-
-def _contact_row(person: bytes, name: str | None, *, following: bool) -> ContactRow:
-    return ContactRow(person, name, following, verified=False, muted=False, blocked=False)
 
 
 def _log_row(block: Block) -> LogRow:

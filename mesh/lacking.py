@@ -83,9 +83,8 @@ async def find_lacking(
     whole = Lacking()
     for account in accounts:
         one = await _lacked_by(store, account, logs)
-        one.proofs = set(filter(is_offered, one.proofs))
-        whole.proofs |= one.proofs
-        whole.statements |= one.statements
+        whole.proofs |= set(filter(is_offered, one.proofs))
+        whole.statements |= {device for device in one.statements if is_offered((device, 0))}
         for key, spans in one.spans.items():
             whole.spans[key] = merged([*whole.spans.get(key, ()), *spans])
     lacked, whole.spans = whole.spans, {}

@@ -83,7 +83,12 @@ class FeedRow:
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A person this node keeps something of."""
+    """A person this node keeps something of.
+
+    Attributes:
+        muted: What he writes is not shown.
+        blocked: Nor is it taken in or passed on.
+    """
 
     person: bytes
     name: str | None
@@ -131,6 +136,7 @@ class Imported:
     """What came out of a bundle.
 
     Attributes:
+        blocked: Blocks that were left out because of whom one has blocked.
         refused: Blocks, statements and proofs that were not taken.
         complete: Whether the whole bundle could be read.
         damage: Where it could not, what was found there.
@@ -139,6 +145,7 @@ class Imported:
 
     new_blocks: int
     known_blocks: int
+    blocked: int
     envelopes: int
     refused: int
     complete: bool
@@ -258,6 +265,8 @@ class NodePort(Protocol):
     ) -> list[FeedRow]:
         """Return posts, newest first: of oneself and whom one follows, unless told otherwise.
 
+        Those of persons who are muted or blocked are shown with ``author`` only.
+
         Args:
             everyone: Of all persons.
             nearby: Of persons heard of within 3 hops and the last 24 hours.
@@ -267,11 +276,30 @@ class NodePort(Protocol):
         ...
 
     async def follow(self, person: str) -> ContactRow:
-        """Follow a person; nobody else learns it."""
+        """Follow a person who is not blocked; nobody else learns it."""
         ...
 
     async def unfollow(self, person: str) -> ContactRow:
         """Follow a person no longer."""
+        ...
+
+    async def mute(self, person: str) -> ContactRow:
+        """Hide what a person writes; it is held and passed on as before."""
+        ...
+
+    async def unmute(self, person: str) -> ContactRow:
+        """Show again what a muted person writes."""
+        ...
+
+    async def block(self, person: str) -> ContactRow:
+        """Hide what a person writes, take in and pass on nothing of it, and follow him no longer.
+
+        What is held stays until room is short.
+        """
+        ...
+
+    async def unblock(self, person: str) -> ContactRow:
+        """Take in and pass on again what a blocked person writes; following is another matter."""
         ...
 
     async def contacts(self) -> list[ContactRow]:
@@ -292,7 +320,7 @@ class NodePort(Protocol):
         part_bytes: int | None = None,
         progress: Progress | None = None,
     ) -> Exported:
-        """Write a bundle; a file appears whole or not at all.
+        """Write a bundle without what blocked persons wrote; a file appears whole or not at all.
 
         Args:
             target: Where to.
@@ -307,7 +335,10 @@ class NodePort(Protocol):
         ...
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
-        """Take in all that a bundle holds; what came whole before any damage is kept."""
+        """Take in all that a bundle holds, but for what blocked persons wrote.
+
+        What came whole before any damage is kept.
+        """
         ...
 
     async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:

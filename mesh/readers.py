@@ -76,9 +76,14 @@ class Bearer:
 
 
 async def policy_of(store: Store, device: bytes, person: bytes) -> Policy:
-    """Return what a node cares about: nobody is blocked and no closed group joined as yet."""
+    """Return what a node cares about; no closed group is joined as yet."""
     known = await store.known()
-    return Policy(device, person, frozenset(one.person for one in known if one.following))
+    return Policy(
+        device,
+        person,
+        followed=frozenset(one.person for one in known if one.following),
+        blocked=frozenset(one.person for one in known if one.blocked),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from gossip.wire import Proofs, Statements, encode_message
 from ledger.store.base import What
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from ledger.block import Block
@@ -67,23 +67,34 @@ class Plan:
         )
 
 
-async def plan(store: Store, room: int | None, lacking: Lacking | None = None) -> Plan:
+def _anything(_: LogKey) -> bool:
+    return True
+
+
+async def plan(
+    store: Store,
+    room: int | None,
+    lacking: Lacking | None = None,
+    is_offered: Callable[[LogKey], bool] = _anything,
+) -> Plan:
     """Choose what goes: evidence first, then the newest of each log.
 
     Args:
         store: What is held.
         room: Bytes for messages and their frames; None for no limit.
         lacking: What the readers lack; None for everything.
+        is_offered: Says of a log whether it, and evidence of it, may go at all.
     """
     budget = _Budget(room)
     evidence: list[bytes] = []
     left: set[bytes | LogKey] = set()
-    for about, raw in await _evidence(store, lacking):
+    for about, raw in await _evidence(store, lacking, is_offered):
         if budget.take(len(raw) + _FRAME_BYTES):
             evidence.append(raw)
         else:
             left.add(about)
     logs, hops = await _by_recency(store)
+    logs = [log for log in logs if is_offered((log.author, log.number))]
     if lacking is not None:
         logs = [log for log in logs if (log.author, log.number) in lacking.spans]
     lows = None if room is None else await _choose(store, logs, lacking, budget)
@@ -136,17 +147,20 @@ async def _device_unit(store: Store, device: bytes) -> list[Block]:
     return []
 
 
-async def _evidence(store: Store, lacking: Lacking | None) -> list[tuple[bytes | LogKey, bytes]]:
+async def _evidence(
+    store: Store, lacking: Lacking | None, is_offered: Callable[[LogKey], bool]
+) -> list[tuple[bytes | LogKey, bytes]]:
     """Return encoded statements and proofs, each with the device or log it is about."""
     statements = [
         (one.device, encode_message(Statements([(one.raw, one.signature)])))
         for one in await store.revocations()
-        if lacking is None or one.device in lacking.statements
+        if is_offered((one.device, 0)) and (lacking is None or one.device in lacking.statements)
     ]
     proofs = [
-        ((proof.author, proof.log), encode_message(Proofs([proof.encode()])))
+        (key, encode_message(Proofs([proof.encode()])))
         for proof in await store.proofs()
-        if lacking is None or (proof.author, proof.log) in lacking.proofs
+        if is_offered(key := (proof.author, proof.log))
+        and (lacking is None or key in lacking.proofs)
     ]
     return [*statements, *proofs]
 

@@ -15,6 +15,7 @@ from gossip.number import MAX_MESSAGE_BYTES
 from gossip.packing import Packer
 from mesh.acknowledging import Contents, acknowledge
 from mesh.addressing import address
+from mesh.blocking import admitted, open_to_all
 from mesh.mailbag import Posted, PostIn
 from mesh.parts import LEAST_PART_BYTES, BundleError, PartWriter
 from mesh.port import BundledLog, Exported, Imported, Inspected
@@ -22,14 +23,16 @@ from mesh.serve import LEAST_BYTES, plan, serve
 from mesh.stick import open_source
 
 if TYPE_CHECKING:
+    from gossip.policy import Policy
     from ledger.keys import DeviceKeys
     from ledger.run import Run
     from ledger.store.base import Absorbed, Batch, LogKey, Store
-    from mesh.addressing import Readers
+    from mesh.addressing import Address, Readers
     from mesh.intake import Intake
     from mesh.mailbag import Mailbag
     from mesh.port import File, Progress
     from mesh.readers import Bearer
+    from mesh.serve import Plan
 
 __all__ = ["BundleError", "export_bundle", "import_bundle", "inspect_bundle"]
 
@@ -43,6 +46,7 @@ async def export_bundle(  # noqa: PLR0913  all that may be asked of an export
     *,
     max_bytes: int | None = None,
     part_bytes: int | None = None,
+    policy: Policy | None = None,
     readers: Readers | None = None,
     mailbag: Mailbag | None = None,
     progress: Progress | None = None,
@@ -54,6 +58,7 @@ async def export_bundle(  # noqa: PLR0913  all that may be asked of an export
         target: Where to; of a bundle in parts, what these are named after.
         max_bytes: Of all parts together.
         part_bytes: Of each part; None for one file.
+        policy: What is offered to everybody; None for all. Of what is for readers theirs says so.
         readers: For whom: only what they lack goes. None for everybody.
         mailbag: The mail that goes along; of a bundle of limited size it gets a quarter at most.
         progress: Told blocks.
@@ -68,7 +73,7 @@ async def export_bundle(  # noqa: PLR0913  all that may be asked of an export
     room = _room(max_bytes, part_bytes, 0 if said is None else said.overhead)
     posted = Posted.nothing() if mailbag is None else await mailbag.messages(_quarter(room))
     room = None if room is None else room - posted.size
-    chosen = await plan(store, room, None if said is None else said.lacking)
+    chosen = await _choose(store, room, policy, said)
     limit = MAX_MESSAGE_BYTES
     if part_bytes is not None:
         limit = min(limit, part_bytes - _PART_ROOM)
@@ -86,6 +91,16 @@ async def export_bundle(  # noqa: PLR0913  all that may be asked of an export
     if mailbag is not None:
         await mailbag.gave(posted)
     return Exported(packer.blocks, posted.envelopes, parts.size, parts.part)
+
+
+async def _choose(
+    store: Store, room: int | None, policy: Policy | None, said: Address | None
+) -> Plan:
+    if said is not None:
+        return await plan(store, room, said.lacking)
+    if policy is not None:
+        return await plan(store, room, is_offered=await open_to_all(store, policy))
+    return await plan(store, room)
 
 
 def _quarter(room: int | None) -> int | None:
@@ -122,15 +137,21 @@ class Taker(Protocol):
 
 @dataclass(slots=True)
 class _Tally:
-    """What the batches of a bundle came to."""
+    """What the batches of a bundle came to.
+
+    Attributes:
+        blocked: Blocks that came, less those that were taken.
+    """
 
     new: int = 0
     known: int = 0
+    blocked: int = 0
     refused: int = 0
     is_rolled_back: bool = False
     contents: Contents = field(default_factory=Contents)
 
     def add(self, batch: Batch, absorbed: Absorbed, *, is_sealed: bool) -> None:
+        self.blocked -= _blocks(batch)
         self.new += absorbed.new
         self.known += absorbed.known
         self.refused += len(absorbed.refused)
@@ -156,7 +177,8 @@ async def import_bundle(  # noqa: PLR0913  what an import needs of its surroundi
         source: A bundle.
         seen: Now, ms since 1970.
         own: This node's device; others bringing blocks of it show that the home is an old copy.
-        bearer: This node, which opens what is sealed to it; None for open bundles only.
+        bearer: This node, which opens what is sealed to it, and knows whom it blocks; None for
+            open bundles only, and all that is in them.
         mailbag: Takes the mail; without it that is passed over.
         progress: Told bytes read, and the file's size where there is one.
 
@@ -173,14 +195,16 @@ async def import_bundle(  # noqa: PLR0913  what an import needs of its surroundi
         intake = stick.take(progress, keys, None if post is None else post.take)
         if post is not None:
             post.reader = intake.reader
-        for batch in intake.batches():
-            whole = replace(batch, own=own)
-            absorbed = await store.absorb(
-                whole if post is None else post.into(whole), seen=seen, durable=True
-            )
-            if mailbag is not None:
-                await mailbag.stored(absorbed.mail)
-            tally.add(batch, absorbed, is_sealed=intake.reader.header is not None)
+        for came in intake.batches():
+            tally.blocked += _blocks(came)
+            async for batch in admitted(bearer, came):
+                whole = replace(batch, own=own)
+                absorbed = await store.absorb(
+                    whole if post is None else post.into(whole), seen=seen, durable=True
+                )
+                if mailbag is not None:
+                    await mailbag.stored(absorbed.mail)
+                tally.add(batch, absorbed, is_sealed=intake.reader.header is not None)
     reader = intake.reader
     refused = intake.refused + tally.refused + (0 if post is None else post.refused)
     is_whole = reader.trailer is not None and reader.damage is None
@@ -192,12 +216,17 @@ async def import_bundle(  # noqa: PLR0913  what an import needs of its surroundi
     return Imported(
         new_blocks=tally.new,
         known_blocks=tally.known,
+        blocked=tally.blocked,
         envelopes=0 if post is None else post.new,
         refused=refused,
         complete=is_whole,
         damage=stick.damage(intake),
         warnings=_warnings(intake, tally),
     )
+
+
+def _blocks(batch: Batch) -> int:
+    return sum(len(run.blocks) for run in batch.runs)
 
 
 def _warnings(intake: Intake, tally: _Tally) -> list[str]:

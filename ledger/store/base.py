@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from typing import Unpack
 
     from ledger.block import Block
     from ledger.chain import Log
@@ -276,11 +277,37 @@ class Absorbed:
     mail: Sequence[MailRow] = ()
 
 
+class Marks(TypedDict, total=False):
+    """Some of the marks of a ``Known``."""
+
+    following: bool
+    muted: bool
+    blocked: bool
+
+
 class Known(NamedTuple):
-    """What this node keeps of a person for itself; nobody else learns it."""
+    """What this node keeps of a person for itself; nobody else learns it.
+
+    Attributes:
+        person: Root key, 32 bytes.
+        following: Whether his posts are in the feed.
+        muted: Whether they are hidden.
+        blocked: Whether what he writes is neither wanted nor passed on.
+    """
 
     person: bytes
-    following: bool
+    following: bool = False
+    muted: bool = False
+    blocked: bool = False
+
+    def marked(self, marks: Marks) -> Known:
+        """Return the same with some marks changed."""
+        return self._replace(**marks)
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether there is anything to keep."""
+        return self.following or self.muted or self.blocked
 
 
 class Store(Protocol):
@@ -366,11 +393,11 @@ class Store(Protocol):
         ...
 
     async def known(self) -> list[Known]:
-        """Return the persons this node follows, ascending."""
+        """Return the persons of whom this node keeps any mark, ascending."""
         ...
 
-    async def set_following(self, person: bytes, *, following: bool) -> bool:
-        """Follow or unfollow; say whether that changed anything. Durable."""
+    async def mark(self, person: bytes, **marks: Unpack[Marks]) -> Known:
+        """Change marks of a person, all at once; return what was kept of him before. Durable."""
         ...
 
     async def note(self, name: str) -> bytes | None:

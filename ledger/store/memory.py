@@ -29,11 +29,13 @@ from ledger.store.memory_ground import Contents, MemoryGround
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from typing import Unpack
 
     from ledger.block import Block
     from ledger.chain import Log
     from ledger.fork import ForkProof
     from ledger.statement import Revocation
+    from ledger.store.base import Marks
     from ledger.store.ground import PlacedBlock
 
 
@@ -170,12 +172,14 @@ class MemoryStore:
         return [one for (_, device), one in held if devices is None or device in devices]
 
     async def known(self) -> list[Known]:
-        return [Known(person, following=True) for person in sorted(self._has.following)]
+        return [known for _, known in sorted(self._has.known.items())]
 
-    async def set_following(self, person: bytes, *, following: bool) -> bool:
-        before = len(self._has.following)
-        (self._has.following.add if following else self._has.following.discard)(person)
-        return len(self._has.following) != before
+    async def mark(self, person: bytes, **marks: Unpack[Marks]) -> Known:
+        before = self._has.known.pop(person, Known(person))
+        after = before.marked(marks)
+        if after.is_marked:
+            self._has.known[person] = after
+        return before
 
     async def note(self, name: str) -> bytes | None:
         return self._has.notes.get(name)

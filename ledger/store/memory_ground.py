@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ledger.block import Block, Header
     from ledger.fork import ForkProof
     from ledger.statement import Revocation
-    from ledger.store.base import Arrival, Floor, LogKey, MailRow, MailWhat
+    from ledger.store.base import Arrival, Floor, Known, LogKey, MailRow, MailWhat
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Contents:
     revocations: dict[tuple[bytes, bytes], Revocation] = field(default_factory=dict)
     arrivals: list[Arrival] = field(default_factory=list)
     runs: list[tuple[int, bytes]] = field(default_factory=list)
-    following: set[bytes] = field(default_factory=set)
+    known: dict[bytes, Known] = field(default_factory=dict)
     notes: dict[str, bytes] = field(default_factory=dict)
     mail: dict[tuple[MailWhat, bytes], MailRow] = field(default_factory=dict)
     floors: dict[LogKey, Floor] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Contents:
             revocations=dict(self.revocations),
             arrivals=list(self.arrivals),
             runs=list(self.runs),
-            following=set(self.following),
+            known=dict(self.known),
             notes=dict(self.notes),
             mail=dict(self.mail),
             floors=dict(self.floors),

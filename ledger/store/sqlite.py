@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from ledger.errors import StoreError
 from ledger.store.absorb import Absorption
-from ledger.store.base import MAX_RUNS, Absorbed, Batch
+from ledger.store.base import MAX_RUNS, Absorbed, Batch, Known
 from ledger.store.check import check_store
 from ledger.store.sqlite_check import check_tables
 from ledger.store.sqlite_file import open_file, value
 from ledger.store.sqlite_ground import SqliteGround
 from ledger.store.sqlite_reading import SqliteReading
+from ledger.store.sqlite_rows import KNOWN, to_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
+    from typing import Unpack
 
     import aiosqlite
+
+    from ledger.store.base import Marks
 
 T = TypeVar("T")
 
@@ -112,13 +116,18 @@ class SqliteStore(SqliteReading):
         )
         return run
 
-    async def set_following(self, person: bytes, *, following: bool) -> bool:
-        sql = (
-            "INSERT OR IGNORE INTO following VALUES (?)"
-            if following
-            else "DELETE FROM following WHERE person = ?"
-        )
-        return await self._change(sql, (person,)) > 0
+    async def mark(self, person: bytes, **marks: Unpack[Marks]) -> Known:
+        async def work() -> Known:
+            rows = await self._db.execute_fetchall(f"{KNOWN} WHERE person = ?", (person,))
+            before = next((to_known(*row) for row in rows), Known(person))
+            after = before.marked(marks)
+            if after.is_marked:
+                await self._db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", after)
+            else:
+                await self._db.execute("DELETE FROM known WHERE person = ?", (person,))
+            return before
+
+        return await self._transact(work, durable=True)
 
     async def set_note(self, name: str, value: bytes | None) -> None:
         if value is None:
@@ -126,12 +135,11 @@ class SqliteStore(SqliteReading):
         else:
             await self._change("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
-    async def _change(self, sql: str, row: tuple[object, ...]) -> int:
-        async def work() -> int:
-            cursor = await self._db.execute(sql, row)
-            return cursor.rowcount
+    async def _change(self, sql: str, row: tuple[object, ...]) -> None:
+        async def work() -> None:
+            await self._db.execute(sql, row)
 
-        return await self._transact(work, durable=True)
+        await self._transact(work, durable=True)
 
     async def check(self) -> list[str]:
         try:

@@ -13,7 +13,6 @@ from ledger.store.base import (
     Arrival,
     Entry,
     Floor,
-    Known,
     LogKey,
     MailRow,
     MailWhat,
@@ -26,10 +25,12 @@ from ledger.store.base import (
 from ledger.store.sqlite_file import SqliteTrouble, damaged, explain
 from ledger.store.sqlite_ground import SqliteGround
 from ledger.store.sqlite_rows import (
+    KNOWN,
     block_at,
     id_prefix,
     must_be,
     to_block,
+    to_known,
     to_proof,
     to_revocation,
 )
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from ledger.chain import Log
     from ledger.fork import ForkProof
     from ledger.statement import Revocation
+    from ledger.store.base import Known
 
 _MANY: Final = 500
 """Parameters in one statement."""
@@ -244,10 +246,8 @@ class SqliteReading:
 
     async def known(self) -> list[Known]:
         async with self._guard():
-            rows = await self._db.execute_fetchall("SELECT person FROM following ORDER BY person")
-            for row in rows:
-                must_be(row, bytes)
-        return [Known(person, following=True) for (person,) in rows]
+            rows = await self._db.execute_fetchall(f"{KNOWN} ORDER BY person")
+            return [to_known(*row) for row in rows]
 
     async def note(self, name: str) -> bytes | None:
         async with self._guard():

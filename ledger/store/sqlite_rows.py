@@ -8,6 +8,7 @@ from ledger.block import Block, block_id, decode_header
 from ledger.errors import InvalidError
 from ledger.fork import ForkProof, decode_proof
 from ledger.statement import Revocation, decode_revocation
+from ledger.store.base import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 SEQ_BITS: Final = 40
+KNOWN: Final = "SELECT person, following, muted, blocked FROM known"
 _BYTES: Final = (bytes, type(None))
 
 
@@ -94,6 +96,16 @@ def to_revocation(raw: bytes, signature: bytes) -> Revocation:
     """
     must_be((raw, signature), bytes, bytes)
     return decode_revocation(raw, signature, _trusted)
+
+
+def to_known(person: bytes, *marks: int) -> Known:
+    """Return what is kept of a person, made of a row of ``KNOWN``.
+
+    Raises:
+        InvalidError: The row is damaged.
+    """
+    must_be((person, *marks), bytes, int, int, int)
+    return Known(person, *map(bool, marks))
 
 
 def _trusted(public: bytes, message: bytes, signature: bytes) -> bool:  # noqa: ARG001

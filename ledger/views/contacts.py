@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from ledger.errors import PassalongError
@@ -12,7 +13,7 @@ from ledger.kinds.text import BLANK
 from ledger.link import SCHEME, Link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ledger.store.base import Known
     from ledger.views.people import People
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _MIN_DIGITS: Final = 8
 _PREFIX: Final = re.compile(f"[0-9a-f]{{{_MIN_DIGITS},64}}")
 _BLANKS: Final = re.compile(f"[{BLANK}]+")
+_FOLLOWED: Final = attrgetter("following")
 _SHOWN_DIGITS: Final = 16
 _SHOWN_PERSONS: Final = 4
 _SHOWN_CHARACTERS: Final = 40
@@ -42,12 +44,16 @@ class Contact:
         name: What the person calls himself.
         following: Whether this node follows him.
         devices: His devices that are not revoked, ascending.
+        muted: Whether his posts are hidden.
+        blocked: Whether what he writes is neither wanted nor passed on.
     """
 
     person: bytes
     name: str | None
     following: bool
     devices: tuple[bytes, ...]
+    muted: bool = False
+    blocked: bool = False
 
 
 def list_contacts(known: Iterable[Known], people: People) -> list[Contact]:
@@ -58,6 +64,8 @@ def list_contacts(known: Iterable[Known], people: People) -> list[Contact]:
             people.name(one.person),
             one.following,
             tuple(d for d in people.devices(one.person) if not people.weights.is_revoked(d)),
+            one.muted,
+            one.blocked,
         )
         for one in known
     ]
@@ -74,13 +82,24 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKC", _BLANKS.sub("", folded))
 
 
-def resolve(text: str, people: People, contacts: Iterable[Contact]) -> bytes:
+def resolve(
+    text: str,
+    people: People,
+    contacts: Iterable[Contact],
+    first: Callable[[Contact], bool] = _FOLLOWED,
+) -> bytes:
     """Return the person that ``text`` means.
 
     In this order: a ``passalong:`` link; a whole key in hex, of a person even if nothing of him is
-    held; 8 or more first digits of a person's or device's key, or a contact's name; the name of
-    anybody else. A device stands for its person. A stranger who takes a contact's name does not
-    get in his way.
+    held; 8 or more first digits of a person's or device's key, or the name of a contact that comes
+    first; the name of anybody else. A device stands for its person. Who takes the name of somebody
+    followed does not get in his way, nor once he is muted or blocked for it.
+
+    Args:
+        text: As typed.
+        people: Who is who.
+        contacts: Persons of whom something is kept.
+        first: Says of a contact whether his name comes before those of others.
 
     Raises:
         InvalidError: A link that is mistyped or wrong.
@@ -94,7 +113,7 @@ def resolve(text: str, people: People, contacts: Iterable[Contact]) -> bytes:
     if _PREFIX.fullmatch(digits) and len(digits) == 64:
         return _by_key(bytes.fromhex(digits), people, rows)
     found = _by_prefix(digits, people, rows) | _by_name(
-        text, ((row.person, row.name) for row in rows)
+        text, ((row.person, row.name) for row in rows if first(row))
     )
     found = found or _by_name(text, ((person, people.name(person)) for person in people))
     if len(found) > 1:

@@ -73,6 +73,7 @@ class Timeline:
         people: People,
         *,
         persons: Collection[bytes] | None = None,
+        hidden: Collection[bytes] = (),
         limit: int | None = None,
     ) -> None:
         """Start empty.
@@ -80,10 +81,12 @@ class Timeline:
         Args:
             people: From the same entries.
             persons: Whose posts; None for everybody's.
+            hidden: Whose not, by person or device; it may be known only later whose device one is.
             limit: How many at most, the newest; None for all.
         """
         self._people = people
         self._wanted = None if persons is None else frozenset(persons)
+        self._hidden = frozenset(hidden)
         self._limit = limit
         self._kept: dict[_Key, tuple[Entry, Post]] = {}
 
@@ -110,13 +113,19 @@ class Timeline:
         header, body = entry.block.header, entry.block.body
         if header.kind != KIND or body is None:
             return None
-        if self._wanted is not None and self._people.person(header.author) not in self._wanted:
+        if not self._is_shown(header.author):
             return None
         time = peek_time(body)
         if time is None:
             return None
         shown = min(time, entry.seen)
         return (shown, header.author, header.log, header.seq, entry.block.id), entry, body
+
+    def _is_shown(self, device: bytes) -> bool:
+        person = self._people.person(device)
+        if person in self._hidden or device in self._hidden:
+            return False
+        return self._wanted is None or person in self._wanted
 
     def _floor(self) -> _Key | tuple[()]:
         """The key below which nothing can be among the newest."""

@@ -144,6 +144,7 @@ def _imported(done: Imported) -> list[Part]:
 
     taken = [counted(done.new_blocks, "new block"), f"{done.known_blocks:,} known already"]
     taken += [counted(done.envelopes, "envelope")] if done.envelopes else []
+    taken += [f"{done.blocked:,} of persons you blocked left out"] if done.blocked else []
     parts: list[Part] = [Sentence(", ".join(taken))]
     if done.refused:
         parts.append(Sentence(f"{done.refused:,} refused: they do not hold", "red"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,7 +13,11 @@ from mesh.cli.values import STANDARD, utf8
 from mesh.port import PortError
 
 if TYPE_CHECKING:
+    from mesh.cli.parts import Cell
     from mesh.port import ContactRow
+
+_MARKS: Final = {"following": "green", "verified": "green", "muted": "yellow", "blocked": "red"}
+"""What is said of a contact, and its style; the last that applies decides."""
 
 
 @click.command(cls=Command)
@@ -36,9 +40,9 @@ def post(call: Call, text: str, reply_to: str | None, attach: tuple[str, ...]) -
 
 
 @click.command(cls=Command)
-@click.option("--all", "everyone", is_flag=True, help="Of everybody, not only whom you follow.")
+@click.option("--all", "everyone", is_flag=True, help="Of everybody whom you do not mute or block.")
 @click.option("--nearby", is_flag=True, help="Of those heard of within 3 hops and a day.")
-@click.option("--author", type=utf8, metavar="PERSON", help="Of this person only.")
+@click.option("--author", type=utf8, metavar="PERSON", help="Of this person only, muted or not.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -77,7 +81,8 @@ def follow(call: Call, person: str) -> None:
     from mesh.cli.parts import Sentence  # noqa: PLC0415
 
     row = call.ask(lambda port, _: port.follow(person), "following")
-    call.screen().answer(row, Sentence(f"you follow {_called(row)}"))
+    still = "; muted, so what they write is not shown" if row.muted else ""
+    call.screen().answer(row, Sentence(f"you follow {_called(row)}{still}"))
 
 
 @click.command(cls=Command)
@@ -89,6 +94,58 @@ def unfollow(call: Call, person: str) -> None:
 
     row = call.ask(lambda port, _: port.unfollow(person), "unfollowing")
     call.screen().answer(row, Sentence(f"you no longer follow {_called(row)}"))
+
+
+@click.command(cls=Command)
+@person
+@pass_call
+def mute(call: Call, person: str) -> None:
+    """Hide what a person writes; it is carried as before. Nobody else learns it."""
+    from mesh.cli.parts import Sentence  # noqa: PLC0415
+
+    row = call.ask(lambda port, _: port.mute(person), "muting")
+    text = f"you muted {_called(row)}: what they write is not shown, but carried as before"
+    call.screen().answer(row, Sentence(text))
+
+
+@click.command(cls=Command)
+@person
+@pass_call
+def unmute(call: Call, person: str) -> None:
+    """Show again what a person writes."""
+    from mesh.cli.parts import Sentence  # noqa: PLC0415
+
+    row = call.ask(lambda port, _: port.unmute(person), "unmuting")
+    shown = "still blocked" if row.blocked else "what they write is shown again"
+    call.screen().answer(row, Sentence(f"you no longer mute {_called(row)}: {shown}"))
+
+
+@click.command(cls=Command)
+@person
+@pass_call
+def block(call: Call, person: str) -> None:
+    """Hide what a person writes, and neither take nor carry it. Nobody else learns it."""
+    from mesh.cli.parts import Sentence  # noqa: PLC0415
+
+    row = call.ask(lambda port, _: port.block(person), "blocking")
+    text = (
+        f"you blocked {_called(row)}: what they write is not shown, taken in or passed on, and you"
+        " do not follow them"
+    )
+    call.screen().answer(row, Sentence(text))
+
+
+@click.command(cls=Command)
+@person
+@pass_call
+def unblock(call: Call, person: str) -> None:
+    """Take in and carry again what a person writes."""
+    from mesh.cli.parts import Sentence  # noqa: PLC0415
+
+    row = call.ask(lambda port, _: port.unblock(person), "unblocking")
+    still = "; muted, so it is not shown" if row.muted else "; you do not follow them"
+    text = f"you no longer block {_called(row)}: what they write is taken in and passed on{still}"
+    call.screen().answer(row, Sentence(text))
 
 
 @click.command(cls=Command)
@@ -108,7 +165,8 @@ def contacts(call: Call) -> None:
         for row in rows
     ]
     empty = "No contacts yet: passalong follow PERSON, with a key, a name or a link."
-    call.screen().answer(rows, Sheet(("name", "person", "state"), lines, empty))
+    sheet = Sheet(("name", "person", "state"), lines, empty, fold="name")
+    call.screen().answer(rows, sheet)
 
 
 def _called(row: ContactRow) -> str:
@@ -117,6 +175,8 @@ def _called(row: ContactRow) -> str:
     return f"{row.name} ({key_text(row.person)})" if row.name else key_text(row.person)
 
 
-def _state(row: ContactRow) -> str:
-    states = ("following", "verified", "muted", "blocked")
-    return ", ".join(state for state in states if getattr(row, state)) or "known"
+def _state(row: ContactRow) -> Cell:
+    from mesh.cli.parts import Cell  # noqa: PLC0415
+
+    marks = [mark for mark in _MARKS if getattr(row, mark)]
+    return Cell(", ".join(marks) or "known", _MARKS[marks[-1]] if marks else "")

@@ -11,7 +11,17 @@ from mesh.cli.doctor_command import doctor
 from mesh.cli.frame import Group
 from mesh.cli.home import init, restore, whoami
 from mesh.cli.simulate_command import simulate
-from mesh.cli.social import contacts, feed, follow, post, unfollow
+from mesh.cli.social import (
+    block,
+    contacts,
+    feed,
+    follow,
+    mute,
+    post,
+    unblock,
+    unfollow,
+    unmute,
+)
 from mesh.cli.store import check, log
 
 
@@ -29,6 +39,10 @@ for command in (
     feed,
     follow,
     unfollow,
+    mute,
+    unmute,
+    block,
+    unblock,
     contacts,
     bundle,
     log,

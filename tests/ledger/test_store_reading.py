@@ -140,18 +140,6 @@ async def test_arrivals_come_newest_first_page_by_page(store: Store) -> None:
     assert await store.arrivals(99, limit=2) == newest[:2]
 
 
-async def test_whom_one_follows_is_kept(store: Store) -> None:
-    one, other = bytes(32), b"\1" * 32
-    assert await store.known() == []
-    assert await store.set_following(other, following=True)
-    assert await store.set_following(one, following=True)
-    assert not await store.set_following(one, following=True)
-    assert await store.known() == [Known(one, following=True), Known(other, following=True)]
-    assert await store.set_following(one, following=False)
-    assert not await store.set_following(one, following=False)
-    assert await store.known() == [Known(other, following=True)]
-
-
 async def test_a_note_is_kept_until_it_is_removed(store: Store) -> None:
     assert await store.note("name") is None
     await store.set_note("name", b"one")
@@ -173,7 +161,7 @@ async def test_a_batch_carries_notes_along(store: Store) -> None:
 async def test_notes_and_follows_survive_a_restart(tmp_path: Path) -> None:
     store = await open_sqlite(tmp_path / "store.db")
     await store.set_note("name", b"value")
-    await store.set_following(bytes(32), following=True)
+    await store.mark(bytes(32), following=True)
     await store.close()
     store = await open_sqlite(tmp_path / "store.db")
     assert await store.note("name") == b"value"
@@ -206,7 +194,7 @@ async def test_closing_twice_is_closing_once_and_nothing_works_afterwards(tmp_pa
         store.proofs,
         store.revocations,
         store.known,
-        lambda: store.set_following(bytes(32), following=True),
+        lambda: store.mark(bytes(32), following=True),
         lambda: store.note("name"),
         lambda: store.set_note("name", b"value"),
         store.check,

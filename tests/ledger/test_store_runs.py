@@ -107,7 +107,7 @@ async def test_a_copy_in_memory_goes_on_by_itself() -> None:
     for blocks in (left, right, written(3, GROUP)):
         await store.absorb(runs(run_of(blocks)), seen=0, durable=False)
     await store.absorb(Batch(revocations=[revoke(3)], notes={"a": b"b"}), seen=0, durable=False)
-    await store.set_following(AUTHOR, following=True)
+    await store.mark(AUTHOR, following=True)
     before = await everything(store)
     twin = store.copy(new_run=lambda: b"another!")
     assert await everything(twin) == before
@@ -118,7 +118,7 @@ async def test_a_copy_in_memory_goes_on_by_itself() -> None:
     more = [run_of(longer), run_of(written(5, GROUP)), run_of([Device().root])]
     batch = Batch(runs=more, revocations=[revoke(4)], notes={"a": None, "c": b"d"})
     outcome = await twin.absorb(batch, seen=0, durable=False)
-    await twin.set_following(AUTHOR, following=False)
+    await twin.mark(AUTHOR, following=False)
     # then the first knows nothing of it, and their runs part
     assert await everything(store) == before
     assert (await store.note("a"), await store.note("c")) == (b"b", None)

@@ -30,10 +30,10 @@ PEOPLE = census(map(entry, BLOCKS))
 
 def test_contacts_are_listed_by_name_with_the_nameless_last() -> None:
     known = [Known(ADA, following=True), Known(root("new"), following=True)]
-    known += [Known(BOB, following=False)]
+    known += [Known(BOB, muted=True, blocked=True)]
     assert list_contacts(known, PEOPLE) == [
         Contact(ADA, "Ada", following=True, devices=PEOPLE.devices(ADA)),
-        Contact(BOB, "Bob", following=False, devices=(OTHER.device,)),
+        Contact(BOB, "Bob", following=False, devices=(OTHER.device,), muted=True, blocked=True),
         Contact(root("new"), None, following=True, devices=()),
     ]
     assert list_contacts([], PEOPLE) == []
@@ -106,6 +106,24 @@ def test_a_name_that_several_bear_is_ambiguous() -> None:
 def test_a_stranger_with_a_contacts_name_does_not_get_in_the_way() -> None:
     assert _find("ada", ADA) == ADA
     assert _find("ada", LONE.device, BOB) == LONE.device
+
+
+@pytest.mark.parametrize("marks", [{"muted": True}, {"blocked": True}])
+def test_who_is_muted_or_blocked_for_a_friends_name_does_not_get_in_his_way(
+    marks: dict[str, bool],
+) -> None:
+    # given that Ada is followed, and another who calls himself so was sent away
+    known = [Known(ADA, following=True), Known(LONE.device, **marks)]
+    rows = list_contacts(known, PEOPLE)
+    assert resolve("ada", PEOPLE, rows) == ADA
+    # then it is he who is meant where he is asked for first
+    (mark,) = marks
+    assert resolve("ada", PEOPLE, rows, lambda row: getattr(row, mark)) == LONE.device
+    # and his key goes on meaning him
+    assert resolve(LONE.device.hex()[:8], PEOPLE, rows) == LONE.device
+    # while nobody of that name is followed, it is any of them
+    with pytest.raises(AmbiguousPersonError):
+        resolve("ada", PEOPLE, list_contacts(known[1:], PEOPLE))
 
 
 def _crowd(*persons: bytes, names: tuple[str, ...] = ()) -> People:

@@ -35,9 +35,12 @@ def _feed(
     people: People | None = None,
     *,
     persons: list[bytes] | None = None,
+    hidden: list[bytes] | None = None,
     limit: int | None = None,
 ) -> list[FeedPost]:
-    timeline = Timeline(people or census(entries), persons=persons, limit=limit)
+    timeline = Timeline(
+        people or census(entries), persons=persons, hidden=hidden or (), limit=limit
+    )
     timeline.add(entries)
     return timeline.posts()
 
@@ -66,6 +69,30 @@ def test_a_post_is_shown_with_all_that_is_known_of_it() -> None:
             mark=None,
         )
     ]
+
+
+def test_posts_of_hidden_persons_are_left_out_and_take_no_room() -> None:
+    phone, laptop, other = Writer("phone", "ada"), Writer("laptop", "ada"), Writer("other", "bob")
+    question = phone.post("a", 9)
+    answer = other.write(
+        "post", Post(3, "b", Reference(phone.device, 1, 1, question.id)).encode(SALT)
+    )
+    blocks = [w.first for w in (phone, laptop, other)] + [question, laptop.post("c", 8), answer]
+    entries = list(map(entry, blocks))
+    bob = root("bob")
+    for persons in (None, [ADA, bob]):
+        posts = _feed(entries, persons=persons, hidden=[ADA], limit=1)
+        # what answers a hidden post stays, and still says what it answers
+        assert [(post.text, post.reply_to) for post in posts] == [("b", question.id)]
+    assert _feed(entries, persons=[ADA], hidden=[ADA]) == []
+    assert [post.text for post in _feed(entries, hidden=[bob])] == ["a", "c"]
+
+
+def test_a_device_hidden_by_its_own_key_stays_so_once_its_person_is_known() -> None:
+    phone = Writer("phone", "ada")
+    post = entry(phone.post("a", 9))
+    assert _feed([post], hidden=[phone.device]) == []
+    assert _feed([entry(phone.first), post], hidden=[phone.device]) == []
 
 
 def test_newest_come_first_and_equal_times_go_by_device_log_and_seq() -> None:

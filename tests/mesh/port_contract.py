@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -255,6 +256,147 @@ class PortContract:
         async with town.port("Ada") as ada:
             with pytest.raises(PortError, match="give more digits"):
                 await ada.follow("Ben")
+
+    async def test_who_is_muted_is_not_shown_but_carried_and_shown_by_name(
+        self, town: Town
+    ) -> None:
+        # given two whose posts are held, one of them followed, and an answer to hers
+        async with town.port("Ben") as ben:
+            question = await ben.post("Ben asks")
+        await town.visit("Ben", "Cleo")
+        async with town.port("Cleo") as cleo:
+            await cleo.post("Cleo answers", reply_to=question.id.hex())
+        await town.visit("Cleo", "Ada")
+        async with town.port("Ada") as ada:
+            await ada.follow("Ben")
+            # when he is muted, once or twice
+            for _ in range(2):
+                row = await ada.mute("ben")
+                assert (row.name, row.following, row.muted, row.blocked) == (
+                    ("Ben", True, True, False)
+                )
+            # then no list shows him, what answers him stays, and one may still look
+            assert await ada.feed() == []
+            (answer,) = await ada.feed(everyone=True)
+            assert (answer.text, answer.reply_to) == ("Cleo answers", question.id)
+            assert texts(await ada.feed(nearby=True, limit=1)) == ["Cleo answers"]
+            assert texts(await ada.feed(author="Ben")) == ["Ben asks"]
+        # and others get him from here
+        await town.visit("Ada", "Dan")
+        async with town.port("Dan") as dan:
+            assert texts(await dan.feed(everyone=True)) == ["Cleo answers", "Ben asks"]
+        async with town.port("Ada") as ada:
+            row = await ada.unmute("Ben")
+            assert (row.following, row.muted) == (True, False)
+            assert texts(await ada.feed()) == ["Ben asks"]
+
+    async def test_who_is_blocked_is_followed_no_longer_nor_shown_nor_passed_on(
+        self, town: Town
+    ) -> None:
+        async with town.port("Ben") as ben:
+            await ben.post("from Ben")
+        await town.visit("Ben", "Ada")
+        async with town.port("Ada") as ada:
+            await ada.follow("Ben")
+            row, again = await ada.block("Ben"), await ada.block("Ben")
+            assert (row.following, row.muted, row.blocked) == (False, False, True)
+            assert await ada.contacts() == [row] == [again]
+            with pytest.raises(PortError, match="you have blocked Ben; `passalong unblock` first"):
+                await ada.follow("Ben")
+            assert await ada.feed(everyone=True) == await ada.feed(nearby=True) == []
+            assert texts(await ada.feed(author="Ben")) == ["from Ben"]
+        await town.visit("Ada", "Cleo")
+        async with town.port("Cleo") as cleo:
+            assert await cleo.feed(everyone=True) == []
+            with pytest.raises(PortError, match="nobody is known"):
+                await cleo.follow("Ben")
+        # when he is unblocked, all of it can be had again, but he is not followed
+        async with town.port("Ada") as ada:
+            row = await ada.unblock("Ben")
+            assert (row.following, row.blocked) == (False, False)
+            assert await ada.contacts() == []
+            assert texts(await ada.feed(everyone=True)) == ["from Ben"]
+        await town.visit("Ada", "Cleo")
+        async with town.port("Cleo") as cleo:
+            assert texts(await cleo.feed(everyone=True)) == ["from Ben"]
+
+    async def test_nothing_of_a_blocked_person_is_taken_from_a_file_until_he_is_unblocked(
+        self, town: Town, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "stick.passalong"
+        async with town.port("Ben") as ben:
+            link = (await ben.whoami()).link
+            await ben.post("from Ben")
+            await ben.export_bundle(path)
+        async with town.port("Ada") as ada:
+            await ada.block(link)
+            # his device is taken, to know it by; then it is known
+            taken = await ada.import_bundle(path)
+            assert (taken.new_blocks, taken.blocked, taken.refused) == (1, 2, 0)
+            taken = await ada.import_bundle(path)
+            assert (taken.new_blocks, taken.known_blocks, taken.blocked) == (0, 0, 3)
+            assert await ada.feed(author=link) == []
+            await ada.unblock(link)
+            taken = await ada.import_bundle(path)
+            assert (taken.new_blocks, taken.known_blocks, taken.blocked) == (2, 1, 0)
+            assert texts(await ada.feed(everyone=True)) == ["from Ben"]
+
+    async def test_marks_outlast_the_home_being_closed(self, town: Town) -> None:
+        for name in ("Ben", "Cleo"):
+            await town.visit(name, "Ada")
+        async with town.port("Ada") as ada:
+            rows = [await ada.mute("Ben"), await ada.block("Cleo")]
+        async with town.port("Ada") as ada:
+            assert await ada.contacts() == rows
+            assert [(row.muted, row.blocked) for row in rows] == [(True, False), (False, True)]
+
+    async def test_oneself_is_not_muted_or_blocked_and_what_is_not_so_not_undone(
+        self, town: Town
+    ) -> None:
+        await town.visit("Ben", "Ada")
+        async with town.port("Ada") as ada:
+            me = await ada.whoami()
+            for change in (ada.mute, ada.unmute, ada.block, ada.unblock):
+                for text in ("Ada", me.link, me.device.hex()):
+                    with pytest.raises(PortError, match="that is yourself") as refusal:
+                        await change(text)
+                    assert len(str(refusal.value).splitlines()) == 1
+                with pytest.raises(PortError, match="nobody is known"):
+                    await change("Cleo")
+            with pytest.raises(PortError, match="you have not muted Ben; see `contacts`"):
+                await ada.unmute("Ben")
+            with pytest.raises(PortError, match="you have not blocked Ben; see `contacts`"):
+                await ada.unblock("Ben")
+            await ada.follow("Ben")
+            with pytest.raises(PortError, match="you have not blocked Ben"):
+                await ada.unblock("Ben")
+            assert [row.following for row in await ada.contacts()] == [True]
+
+    async def test_who_took_a_friends_name_is_named_by_it_only_to_be_let_back(
+        self, town: Town
+    ) -> None:
+        await init_home(town.folder / "Mallory", "Ben", town.world.around)
+        async with town.port("Mallory") as mallory:
+            other = (await mallory.whoami()).person
+        for giver in ("Ben", "Mallory"):
+            await town.visit(giver, "Ada")
+        async with town.port("Ben") as ben:
+            friend = (await ben.whoami()).person
+        async with town.port("Ada") as ada:
+            await ada.follow(friend.hex())
+            await ada.block(other.hex())
+            assert (await ada.mute("Ben")).person == friend
+            assert (await ada.unmute("Ben")).person == friend
+            assert (await ada.unblock("Ben")).person == other
+
+    async def test_follow_and_block_at_once_never_both_hold(self, town: Town) -> None:
+        await town.visit("Ben", "Ada")
+        async with town.port("Ada") as ada:
+            for calls in ((ada.follow, ada.block), (ada.block, ada.follow)):
+                await gather(*(call("Ben") for call in calls), return_exceptions=True)
+                (row,) = await ada.contacts()
+                assert (row.following, row.blocked) == (False, True)
+                await ada.unblock("Ben")
 
     async def test_a_log_is_every_block_of_a_persons_devices(self, town: Town) -> None:
         async with town.port("Ada") as ada:

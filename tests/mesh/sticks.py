@@ -47,6 +47,8 @@ class Carrier:
     Attributes:
         number: Decides its keys and its dice.
         owner: Number of its person; None for the same.
+        blocked: Persons it blocks.
+        persons: Whose devices are that are not persons themselves.
         store: What it holds.
         device: What it wrote.
         dice: Its randomness.
@@ -54,6 +56,8 @@ class Carrier:
 
     number: int
     owner: int | None = None
+    blocked: frozenset[bytes] = frozenset()
+    persons: dict[bytes, bytes] = field(default_factory=dict)
     store: Store = field(init=False)
     device: Device = field(init=False)
     dice: random.Random = field(init=False)
@@ -78,7 +82,7 @@ class Carrier:
 
     @property
     def bearer(self) -> Bearer:
-        policy = Policy(self.public, self.person)
+        policy = Policy(self.public, self.person, blocked=self.blocked)
         return Bearer(self.store, self.device.keys, policy, self.dice.randbytes)
 
     async def begin(self, posts: int = 0, text: str = "") -> Carrier:
@@ -113,7 +117,12 @@ class Carrier:
     ) -> tuple[bytes, Exported]:
         """Return a bundle for others."""
         file = BytesIO()
-        readers = Readers(self.bearer, [one.reader for one in to], seal, lambda device: device)
+        readers = Readers(
+            self.bearer,
+            [one.reader for one in to],
+            seal,
+            lambda device: self.persons.get(device, device),
+        )
         done = await export_bundle(self.store, file, max_bytes=max_bytes, readers=readers)
         return file.getvalue(), done
 

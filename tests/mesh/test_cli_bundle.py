@@ -39,6 +39,7 @@ def test_a_bundle_goes_out_and_comes_in_once(ann: Passalong, bob: Passalong, sti
     assert took == {
         "new_blocks": 7,
         "known_blocks": 0,
+        "blocked": 0,
         "envelopes": 0,
         "refused": 0,
         "complete": True,

@@ -60,6 +60,8 @@ def test_post_refuses_what_is_no_text_from_standard_input(ann: Passalong, typed:
     [
         ["post", "caf\udce9"],
         ["follow", "\udcff"],
+        ["mute", "\udcff"],
+        ["unblock", "\udcff"],
         ["feed", "--author", "\udcff"],
         ["log", "\udcff"],
     ],
@@ -150,6 +152,98 @@ def test_contacts_are_listed(ann: Passalong, bob: Passalong) -> None:
         }
     ]
     assert "no longer follow Ann" in bob("unfollow", "Ann").out
+
+
+def test_mute_and_block_answer_with_the_contact(ann: Passalong, bob: Passalong) -> None:
+    ann.json("post", "from Ann")
+    carry(ann, bob)
+    row = bob.json("follow", "Ann")
+    for command, change in (
+        ("mute", {"muted": True}),
+        ("block", {"blocked": True, "following": False}),
+        ("unblock", {"blocked": False}),
+        ("block", {"blocked": True}),
+        ("unmute", {"muted": False}),
+    ):
+        row |= change
+        assert bob.json(command, "Ann") == row
+        assert bob.json("contacts") == [row]
+    assert bob.json("feed", "--all") == bob.json("feed", "--nearby") == []
+    assert [post["text"] for post in bob.json("feed", "--author", "Ann")] == ["from Ann"]
+
+
+def test_mute_and_block_say_what_follows(ann: Passalong, bob: Passalong) -> None:
+    carry(ann, bob)
+    bob.json("follow", "Ann")
+    assert "what they write is not shown, but carried as before" in bob("mute", "Ann").out
+    assert "muted, so what they write is not shown" in bob("follow", "Ann").out
+    assert "shown again" in bob("unmute", "Ann").out
+    said = bob("block", "Ann").out
+    assert said.startswith("you blocked Ann (")
+    assert "not shown, taken in or passed on, and you do not follow them" in said
+    bob.json("mute", "Ann")
+    assert "still blocked" in bob("unmute", "Ann").out
+    assert "taken in and passed on; you do not follow them" in bob("unblock", "Ann").out
+    bob.json("block", "Ann")
+    bob.json("mute", "Ann")
+    assert "muted, so it is not shown" in bob("unblock", "Ann").out
+
+
+@pytest.mark.parametrize("command", ["mute", "unmute", "block", "unblock"])
+def test_what_cannot_be_muted_or_blocked_is_refused(
+    ann: Passalong, bob: Passalong, command: str
+) -> None:
+    carry(ann, bob)
+    for person, why in (("Zoe", "nobody is known"), ("Bob", "that is yourself")):
+        assert bob(command, person).status == 1
+        assert why in bob(command, person).refusal
+    if command.startswith("un"):
+        assert f"you have not {command[2:]}" in bob(command, "Ann").refusal
+    else:
+        assert bob(command, "Ann").status == 0
+    assert bob(command).status == 2
+
+
+def test_follow_of_somebody_blocked_says_what_to_do(ann: Passalong, bob: Passalong) -> None:
+    carry(ann, bob)
+    bob.json("block", "Ann")
+    assert bob("follow", "Ann").status == 1
+    assert bob("follow", "Ann").refusal == "you have blocked Ann; `passalong unblock` first"
+
+
+def test_an_import_says_how_much_was_left_out(
+    ann: Passalong, bob: Passalong, tmp_path: Path
+) -> None:
+    carry(ann, bob)
+    bob.json("block", "Ann")
+    stick = str(tmp_path / "stick.passalong")
+    ann.json("bundle", "export", stick)
+    answer = bob.json("bundle", "import", stick)
+    assert (answer["new_blocks"], answer["known_blocks"], answer["blocked"]) == (0, 0, 2)
+    assert answer["complete"] is True
+    assert "2 of persons you blocked left out" in bob("bundle", "import", stick).out
+    bob.json("unblock", "Ann")
+    assert "left out" not in bob("bundle", "import", stick).out
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_contacts_say_who_is_muted_and_blocked(
+    ann: Passalong,
+    bob: Passalong,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    drawn: bool,
+) -> None:
+    carry(ann, bob)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(screens, "is_terminal", lambda _: drawn)
+    said = []
+    for commands in (["follow", "mute"], ["block"], ["unmute"]):
+        for command in commands:
+            bob(command, "Ann")
+        said.append(bob("contacts").out.splitlines()[-1].split(maxsplit=2)[2].rstrip())
+    assert said == ["following, muted", "muted, blocked", "blocked"]
 
 
 @pytest.mark.parametrize("drawn", [False, True])

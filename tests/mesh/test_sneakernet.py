@@ -214,7 +214,7 @@ async def test_parts_of_a_newer_version_are_skipped_and_said() -> None:
 async def test_a_bundle_does_not_tell_whom_one_follows_or_what_one_noted() -> None:
     here = await varied()
     before = (await bundled(here)).read()
-    await here.set_following(Device(1).person.signing.public, following=True)
+    await here.mark(Device(1).person.signing.public, following=True)
     await here.set_note("private", b"something private")
     assert (await bundled(here)).read() == before
 

@@ -286,7 +286,7 @@ async def test_what_waits_for_ever_does_not_hold_up_a_stick(tmp_path: Path) -> N
 
     async def take(file: Path) -> Imported:
         taken.append(file.name)
-        return Imported(0, 0, 0, 1, complete=True, damage=None, warnings=[])
+        return Imported(0, 0, 0, 0, 1, complete=True, damage=None, warnings=[])
 
     for name in ("a", "b"):
         (tmp_path / f"{name}.passalong").touch()

@@ -61,6 +61,14 @@ UPDATE logs SET bytes =
      WHERE b.author_no = logs.author_no AND b.log = logs.log);
 """
 
-MIGRATIONS: Final = (_V1, _V2)
+_V3: Final = """
+CREATE TABLE known (
+    person BLOB PRIMARY KEY, following INTEGER NOT NULL, muted INTEGER NOT NULL,
+    blocked INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO known SELECT person, 1, 0, 0 FROM following;
+DROP TABLE following;
+"""
+
+MIGRATIONS: Final = (_V1, _V2, _V3)
 APPLICATION_ID: Final = 0x50_41_4C_47
 """``PALG``: says whose file this is (``PRAGMA application_id``)."""
