@@ -181,7 +181,8 @@ class Mail:
         own: This node's device.
         run: Names the serials that are given from now on, 4 random bytes.
         limits: How much.
-        elapsed: This node's elapsed time at ``now`` 0, seconds: lives are counted down by it.
+        elapsed: This node's elapsed time at ``now`` = ``began``, seconds: lives are counted by it.
+        began: A moment by the clock that gives every ``now``.
 
     Attributes:
         reads: Tags by which this node is the reader.
@@ -193,7 +194,12 @@ class Mail:
     """
 
     def __init__(
-        self, own: bytes, run: bytes, limits: MailLimits | None = None, elapsed: int = 0
+        self,
+        own: bytes,
+        run: bytes,
+        limits: MailLimits | None = None,
+        elapsed: int = 0,
+        began: float = 0.0,
     ) -> None:
         self.own = own
         self.run = run
@@ -204,7 +210,7 @@ class Mail:
         self.carried: dict[bytes, Carried] = {}
         self.tokens: dict[bytes, Read] = {}
         self.gone: dict[bytes, tuple[bytes, bytes, int]] = {}
-        self._elapsed = elapsed
+        self._elapsed, self._began = elapsed, began
         self._came: dict[int, bytes] = {}
         self._count = self._bytes = 0
         self.journal = Journal()
@@ -236,7 +242,7 @@ class Mail:
 
     def elapsed(self, now: float) -> int:
         """Return this node's elapsed time, whole seconds."""
-        return self._elapsed + int(now)
+        return self._elapsed + int(now - self._began)
 
     def life(self, until: int, now: float) -> int:
         """Return how many whole minutes of life are left."""

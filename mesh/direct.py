@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gossip.control import MAIL_RUN_BYTES
 from ledger.block import SALT_BYTES
 from ledger.errors import PassalongError
 from ledger.keys import PersonKey
@@ -86,8 +85,16 @@ class NewHome:
 
 
 def real_world() -> Surroundings:
-    """Return the machine's clock and randomness."""
-    return Surroundings(lambda: time.time_ns() // 1_000_000, os.urandom)
+    """Return the machine's clocks and randomness."""
+    return Surroundings(lambda: time.time_ns() // 1_000_000, os.urandom, _steady)
+
+
+def _steady() -> float:
+    """Return seconds since the machine was started, those in which it slept as well."""
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):  # Linux; macOS
+        if hasattr(time, name):
+            return time.clock_gettime(getattr(time, name))
+    return time.monotonic()
 
 
 async def init_home(folder: Path, name: str | None, around: Surroundings | None = None) -> NewHome:
@@ -157,6 +164,8 @@ class DirectPort:
         self._node = node
         self._store = node.store
         self._exporting = asyncio.Lock()
+        self._bag: Mailbag | None = None
+        self._opening = asyncio.Lock()
 
     async def whoami(self) -> WhoAmI:
         secrets: Secrets = self._node.secrets
@@ -294,10 +303,14 @@ class DirectPort:
         return Readers(await self._bearer(), devices, seal, people.person)
 
     async def _mailbag(self) -> Mailbag:
-        around, own = self._node.around, self._node.secrets.keys.public
-        return await Mailbag.open(
-            self._store, own, now_ms=around.now, run=around.random(MAIL_RUN_BYTES)
-        )
+        """Return the home's mail; there is one mailbag for as long as it is open."""
+        async with self._opening:
+            if self._bag is not None:
+                await self._bag.settle()
+                return self._bag
+            own = self._node.secrets.keys.public
+            self._bag = await Mailbag.open(self._store, own, self._node.around)
+            return self._bag
 
     async def _bearer(self) -> Bearer:
         secrets: Secrets = self._node.secrets
