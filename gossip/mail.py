@@ -360,6 +360,21 @@ class Mail:
             changes.puts.append(self.carried[ident].row())
         return changes
 
+    def vouched(self, ident: bytes, depositor: bytes, copies: int) -> MailChanges:
+        """Note that a contact has brought what is held as a stranger's: it is his from now on.
+
+        Args:
+            ident: The envelope's.
+            depositor: The contact's device.
+            copies: As he told; what has copies to count keeps those that are left.
+        """
+        changes, one = MailChanges(), self.carried.get(ident)
+        if one is not None and one.depositor == STRANGER != depositor:
+            left = one.copies if copies else 0
+            self.carried[ident] = one._replace(depositor=depositor, copies=left)
+            changes.puts.append(self.carried[ident].row())
+        return changes
+
     # --- what was read ---
 
     def release(self, tag: bytes, token: bytes, now: float) -> MailChanges:

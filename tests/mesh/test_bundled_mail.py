@@ -207,8 +207,13 @@ async def test_of_a_cut_bundle_all_that_came_whole_is_taken_as_a_stranger_s(
     raw = sealed(await writer.keys(), await reader.keys(), [parcels(1), parcels(2)])
     assert await reader.take(raw[:-30]) == 2
     assert {row.depositor for row in await reader.rows()} == {STRANGER}
+    # once the whole of it comes it is the writer's, as if it had come at once
     assert await reader.take(raw) == 0
-    assert await reader.carried() == 2
+    rows = await reader.rows()
+    assert [(row.depositor, row.copies) for row in rows] == [((await writer.keys()).public, 0)] * 2
+    # what is his does not become a stranger's again
+    assert await reader.take(raw[:-30]) == 0
+    assert await reader.rows() == rows
 
 
 async def test_a_reader_who_puts_mail_behind_a_writer_s_header_puts_nothing_in_his_name(
