@@ -283,7 +283,7 @@ class DirectPort:
     ) -> Exported:
         if part_bytes is not None and not isinstance(target, Path):
             raise BundleError("parts are files; name a file, not a pipe")
-        async with self._exporting:
+        async with self._exporting, self._mail() as mailbag:
             readers = await self._readers(to, seal=seal) if to or seal else None
             return await export_bundle(
                 self._store,
@@ -291,7 +291,7 @@ class DirectPort:
                 max_bytes=max_bytes,
                 part_bytes=part_bytes,
                 readers=readers,
-                mailbag=await self._mailbag(),
+                mailbag=mailbag,
                 progress=progress,
             )
 
@@ -301,6 +301,16 @@ class DirectPort:
         own = self._node.secrets.keys.public
         devices = find_readers(to, people, contacts, self._node.secrets.person, own)
         return Readers(await self._bearer(), devices, seal, people.person)
+
+    @asynccontextmanager
+    async def _mail(self) -> AsyncIterator[Mailbag]:
+        """Give the home's mail for something that keeps what it changes of it."""
+        mailbag = await self._mailbag()
+        try:
+            yield mailbag
+        except BaseException:
+            self._bag = None  # it may believe to have what never reached the disk
+            raise
 
     async def _mailbag(self) -> Mailbag:
         """Return the home's mail; there is one mailbag for as long as it is open."""
@@ -318,15 +328,16 @@ class DirectPort:
         return Bearer(self._store, secrets.keys, policy, self._node.around.random)
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
-        return await import_bundle(
-            self._node.writer,
-            source,
-            own=self._node.secrets.keys.public,
-            bearer=await self._bearer(),
-            mailbag=await self._mailbag(),
-            seen=self._node.around.now(),
-            progress=progress,
-        )
+        async with self._mail() as mailbag:
+            return await import_bundle(
+                self._node.writer,
+                source,
+                own=self._node.secrets.keys.public,
+                bearer=await self._bearer(),
+                mailbag=mailbag,
+                seen=self._node.around.now(),
+                progress=progress,
+            )
 
     async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:
         return await import_folder(folder, lambda file: self.import_bundle(file, progress=progress))

@@ -11,7 +11,8 @@ from gossip.bundle_sealed import SealedWriter
 from gossip.envelope import MAX_COPIES, Parcel
 from gossip.mail import STRANGER, MailLimits
 from gossip.postal import Envelopes
-from ledger.store.base import MailWhat
+from ledger.errors import PassalongError, StoreError
+from ledger.store.base import Absorbed, MailWhat
 from mesh.bundled_mail import WAITING_BYTES, PostIn
 from mesh.mailbag import Mailbag
 from tests.mesh.mail_homes import (
@@ -158,6 +159,43 @@ async def test_each_part_says_how_many_envelopes_are_in_it(
     assert found[0] > 10
     taken = [await homes[1].take(file) for file in files]
     assert taken == found
+
+
+# --- a disk that fails --------------------------------------------------------------------------
+
+
+async def test_mail_that_could_not_be_stored_is_taken_when_it_comes_again(
+    homes: list[Home], stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, _, reader = homes
+    await writer.send(1, 2)
+    await writer.export(stick)
+    async with reader.open() as (port, bag, node):
+        with monkeypatch.context() as patch:
+
+            async def full(*_: object, **__: object) -> Absorbed:
+                raise StoreError("the disk is full")
+
+            patch.setattr(node.writer, "absorb", full)
+            with pytest.raises(StoreError):
+                await port.import_bundle(stick)
+        assert (await port.import_bundle(stick)).envelopes == 2
+        assert len(await bag.store.mail()) == 2
+
+
+async def test_an_export_that_could_not_be_written_gives_no_copies_away(
+    homes: list[Home], stick: Path
+) -> None:
+    writer, _, reader = homes
+    raw = sealed(await writer.keys(), await reader.keys(), [parcels(1, copies=8)])
+    async with reader.open() as (port, _, _):
+        await port.import_bundle(BytesIO(raw))
+        for _ in range(3):
+            with pytest.raises(PassalongError):
+                await port.export_bundle(stick / "no folder" / "x.passalong")
+        assert (await port.export_bundle(stick)).envelopes == 1
+        (one,) = (await port._mailbag()).mail.carried.values()
+        assert one.copies == 4
 
 
 # --- whose it is --------------------------------------------------------------------------------
