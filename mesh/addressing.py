@@ -26,8 +26,8 @@ from mesh.readers import account_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from gossip.bundle import BundleWriter
     from gossip.bundle_header import Ranges
+    from gossip.bundle_open import BundleWriter
     from gossip.frontier import FrontierEntry
     from ledger.store.base import LogKey
     from mesh.lacking import Lacking

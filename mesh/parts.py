@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from gossip.bundle import BundleWriter
+    from gossip.bundle_open import BundleWriter
     from mesh.port import File
 
 LEAST_PART_BYTES: Final = 100_000
