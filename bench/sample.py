@@ -6,7 +6,8 @@ from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from gossip.bundle import BundleReader, BundleWriter
+from gossip.bundle import BundleReader
+from gossip.bundle_open import BundleWriter
 from gossip.packing import Packer
 from gossip.wire import Data, decode_message
 from ledger.block import DEVICE_KIND, Header, encode_header

@@ -20,8 +20,8 @@ What they stand on:
     policy       what is wanted and offered, and how much; claims says who is asked for it
     cursor       what was processed of another store; notes keeps it between meetings
     wire, control, control_reader, control_writer, postal, number, frontier    messages' bytes
-    bundle       the sneakernet file: bundle_sealed, bundle_header and sealing for readers only,
-                 bundle_notes what is remembered of them
+    bundle       the sneakernet file; bundle_open writes it, bundle_sealed, bundle_header and
+                 sealing for readers only, bundle_notes what is remembered of them
 
 And ``sim``, which runs all this among many nodes in virtual time.
 """

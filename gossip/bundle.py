@@ -1,4 +1,4 @@
-"""The sneakernet file: bytes to messages and back. No paths, no disk.
+"""The sneakernet file: its bytes to messages. No paths, no disk.
 
     magic 8 | frame ...        frame = size 4 (big-endian) | checksum 8 | payload 1 .. 65,000
 
@@ -6,7 +6,8 @@ The first payload is the header ``[1, purpose, ...]``, the last the trailer
 ``[15, frames between, blocks, envelopes]``; between them travel the messages of ``gossip.wire``.
 Each checksum runs over all payloads so far, so a frame that is damaged, missing or out of place
 ends the readable part; whatever came whole before it counts. It guards against bad media, not
-against people: what is inside is signed.
+against people: what is inside is signed. ``gossip.bundle_open`` and ``gossip.bundle_sealed`` write
+bundles.
 
 In a sealed bundle all payloads after the first are chunks of a stream (``gossip.sealing``): what
 its writer says of himself (``gossip.bundle_header``), the messages, and the end.
@@ -20,9 +21,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from gossip.bundle_header import End, SealedHeader, read_end, read_header
-from gossip.number import MAX_MESSAGE_BYTES, Number
+from gossip.number import MAX_MESSAGE_BYTES
 from gossip.sealing import CHUNK_OVERHEAD_BYTES, SEALED, VERSION, Start, read_start, unseal
-from ledger.codec import context, decode, encode
+from ledger.codec import context, decode
 from ledger.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ MAGIC: Final = b"\x89pal\r\n\x1a\n"
 """Tells the file from a text, and shows when something rewrote its line ends."""
 FRAME_HEAD_BYTES: Final = 12
 OPEN: Final = 0
-_CHECK_BYTES: Final = 8
+CHECK_BYTES: Final = 8
 MAX_CHUNK_BYTES: Final = MAX_MESSAGE_BYTES + CHUNK_OVERHEAD_BYTES
 _MAX_COUNT: Final = 1 << 53
 
@@ -65,40 +66,6 @@ class Trailer:
     frames: int
     blocks: int
     envelopes: int
-
-
-class BundleWriter:
-    """Turns messages into the bytes of an open bundle, one frame at a time."""
-
-    def __init__(self) -> None:
-        self._digest = sha256(context("bundle") + MAGIC).digest()
-        self._frames = 0
-
-    def begin(self) -> bytes:
-        """Return the file's first bytes."""
-        return MAGIC + self.frame(encode((VERSION, OPEN)), MAX_MESSAGE_BYTES)
-
-    def message(self, raw: bytes) -> bytes:
-        """Return the frame that carries one encoded message."""
-        self._frames += 1
-        return self.frame(raw, MAX_MESSAGE_BYTES)
-
-    def end(self, blocks: int, envelopes: int = 0, *, is_last: bool = True) -> bytes:
-        """Return the file's last bytes; an open bundle does not say whether it is the last part."""
-        del is_last
-        trailer = (Number.TRAILER.value, self._frames, blocks, envelopes)
-        return self.frame(encode(trailer), MAX_MESSAGE_BYTES)
-
-    def frame(self, payload: bytes, limit: int) -> bytes:
-        """Return a payload of 1 to ``limit`` bytes in its frame.
-
-        Raises:
-            ValueError: It has more, or none.
-        """
-        if not 1 <= len(payload) <= limit:
-            raise ValueError(f"a payload of {len(payload)} bytes")
-        self._digest = sha256(self._digest + payload).digest()
-        return len(payload).to_bytes(4, "big") + self._digest[:_CHECK_BYTES] + payload
 
 
 class BundleReader:
@@ -204,7 +171,7 @@ class BundleReader:
             return None
         payload = bytes(self._buffer[at + FRAME_HEAD_BYTES : end])
         digest = sha256(self._digest + payload).digest()
-        if digest[:_CHECK_BYTES] != head[4:]:
+        if digest[:CHECK_BYTES] != head[4:]:
             self._spoil()
             return None
         self._before, self._digest = self._digest, digest

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from gossip.bundle import MAGIC, MAX_CHUNK_BYTES, BundleWriter
+from gossip.bundle import MAGIC, MAX_CHUNK_BYTES
 from gossip.bundle_header import End
+from gossip.bundle_open import BundleWriter
 from gossip.number import MAX_MESSAGE_BYTES
 from ledger.keys import sha256
 

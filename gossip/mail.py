@@ -54,7 +54,8 @@ class Mail:
         own: This node's device.
         run: Names the serials that are given from now on, 4 random bytes.
         limits: How much.
-        elapsed: This node's elapsed time at ``now`` 0, seconds: lives are counted down by it.
+        elapsed: This node's elapsed time at ``now`` = ``began``, seconds: lives are counted by it.
+        began: A moment by the clock that gives every ``now``.
 
     Attributes:
         reads: Tags by which this node is the reader.
@@ -71,7 +72,12 @@ class Mail:
     """
 
     def __init__(
-        self, own: bytes, run: bytes, limits: MailLimits | None = None, elapsed: int = 0
+        self,
+        own: bytes,
+        run: bytes,
+        limits: MailLimits | None = None,
+        elapsed: int = 0,
+        began: float = 0.0,
     ) -> None:
         self.own = own
         self.run = run
@@ -87,7 +93,7 @@ class Mail:
         self.begun: dict[bytes, bytes] = {}
         self.room = MailRoom(self.limits)
         self.crowd = Crowd()
-        self._elapsed = elapsed
+        self._elapsed, self._began = elapsed, began
         self._came: dict[int, bytes] = {}
         self._locks: dict[bytes, set[bytes]] = {}
         self._unproven: dict[bytes, None] = {}
@@ -138,7 +144,7 @@ class Mail:
 
     def elapsed(self, now: float) -> int:
         """Return this node's elapsed time, whole seconds."""
-        return self._elapsed + int(now)
+        return self._elapsed + int(now - self._began)
 
     def life(self, until: int, now: float) -> int:
         """Return how many whole minutes of life are left."""
@@ -350,6 +356,24 @@ class Mail:
         """Note that a carrier has an envelope too; what many have goes first."""
         if (one := self.carried.get(ident)) is not None:
             self.room.met(one, carrier)
+
+    def vouched(self, ident: bytes, depositor: bytes, copies: int) -> MailChanges:
+        """Note that a contact has brought what is held as a stranger's: it is his from now on.
+
+        Args:
+            ident: The envelope's.
+            depositor: The contact's device.
+            copies: As he told; what has copies to count keeps those that are left.
+        """
+        changes, one = MailChanges(), self.carried.get(ident)
+        if one is not None and one.depositor == STRANGER != depositor:
+            left = one.copies if copies else 0
+            self.room.remove(one)
+            self.carried[ident] = one = one._replace(depositor=depositor, copies=left)
+            self.room.add(one)
+            self.room.met(one, STRANGER)
+            changes.puts.append(one.row())
+        return changes
 
     # --- what was read ---
 

@@ -122,7 +122,7 @@ async def acknowledge(bearer: Bearer, reader: BundleReader, contents: Contents) 
     header, end, row = reader.header, reader.end, _row(reader)
     if header is None or end is None or row is None or header.device == bearer.keys.public:
         return None
-    person = await _person(bearer.store, header.device)
+    person = await person_of_writer(bearer.store, header.device)
     account = await account_of(bearer, header.device, person or header.device)
     notes: dict[str, bytes | None] = {}
     if header.count >= account.heard.count:
@@ -166,7 +166,7 @@ def _row(reader: BundleReader) -> Row | None:
     return row if row is not None and row.runs else None
 
 
-async def _person(store: Store, device: bytes) -> bytes | None:
+async def person_of_writer(store: Store, device: bytes) -> bytes | None:
     """Return whose device it is; None while its device block is not held.
 
     Nobody knows such a device; what it holds is not noted, which may be long.

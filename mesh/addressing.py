@@ -24,10 +24,10 @@ from mesh.parts import END_BYTES, FRAME_OVERHEAD_BYTES, BundleError
 from mesh.readers import account_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from gossip.bundle import BundleWriter
     from gossip.bundle_header import Ranges
+    from gossip.bundle_open import BundleWriter
     from gossip.frontier import FrontierEntry
     from ledger.store.base import LogKey
     from mesh.lacking import Lacking
@@ -65,6 +65,7 @@ class Address:
         accounts: What is known of each of their devices.
         frontier: What goes into the header.
         lacking: What they lack.
+        withheld: By device the logs that it may have and another reader may not: they stay out.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class Address:
         accounts: Sequence[Account],
         frontier: Sequence[FrontierEntry],
         lacking: Lacking,
+        withheld: Mapping[bytes, Collection[LogKey]],
     ) -> None:
         self.lacking = lacking
+        self._withheld = withheld
         self._readers = readers
         self._accounts = accounts
         self._header = SealedHeader(
@@ -128,16 +131,18 @@ class Address:
         return make
 
     async def _covered(self, account: Account, chosen: Plan) -> Ranges:
-        """Return the lsns of which a device has all once it has read the bundle."""
+        """Return the lsns of which a device has all that it may once it has read the bundle."""
         covers: Ranges = ()
-        if chosen.lows is None:
+        withheld = self._withheld.get(account.peer.device, ())
+        if chosen.lows is None and not withheld:
             for low, high in account.gaps:
                 covers = add(covers, low, high)
             return covers
         for low, high in account.gaps:
             after = high
             async for arrival in arrived(self._readers.bearer.store, [(low, high)]):
-                if chosen.carries(arrival):
+                is_withheld = (arrival.author, arrival.log) in withheld
+                if chosen.carries(arrival) and not is_withheld:
                     continue
                 if arrival.lsn < after:
                     covers = add(covers, arrival.lsn + 1, after)
@@ -162,21 +167,39 @@ async def address(readers: Readers, part_bytes: int | None) -> Address:
     accounts = [await account_of(bearer, one.device, one.person) for one in readers.devices]
 
     def is_offered(key: LogKey) -> bool:
-        scope = bearer.policy.scope(key, readers.person(key[0]))
-        return scope == PUBLIC or (
-            scope is not None
-            and all(
-                scope in account.shown or bearer.policy.shares(scope, account.peer)
-                for account in accounts
-            )
-        )
+        return all(_may_have(readers, account, key) for account in accounts)
 
     frontier: list[FrontierEntry] = []
     if readers.is_sealed and not all(account.is_level for account in accounts):
         room = min(MAX_FRONTIER_BYTES, (part_bytes or MAX_FRONTIER_BYTES * 8) // _PART_SHARE)
         frontier = await _frontier(bearer, is_offered, room)
     lacking = await find_lacking(bearer.store, accounts, is_offered)
-    return Address(readers, accounts, frontier, lacking)
+    withheld = await _withheld(readers, accounts, is_offered)
+    return Address(readers, accounts, frontier, lacking, withheld)
+
+
+def _may_have(readers: Readers, account: Account, key: LogKey) -> bool:
+    """Say whether a device may be offered a log."""
+    policy = readers.bearer.policy
+    scope = policy.scope(key, readers.person(key[0]))
+    if scope is None or scope == PUBLIC:
+        return scope is not None
+    return scope in account.shown or policy.shares(scope, account.peer)
+
+
+async def _withheld(
+    readers: Readers, accounts: Sequence[Account], is_offered: Callable[[LogKey], bool]
+) -> dict[bytes, frozenset[LogKey]]:
+    """Return by device the logs of closed groups that it may have and another reader may not."""
+    bearer = readers.bearer
+    if not bearer.policy.groups:
+        return {}
+    held = [(log.author, log.number) for log in await bearer.store.logs()]
+    left_out = [key for key in held if not is_offered(key)]
+    return {
+        account.peer.device: frozenset(key for key in left_out if _may_have(readers, account, key))
+        for account in accounts
+    }
 
 
 async def _frontier(

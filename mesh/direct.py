@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gossip.control import MAIL_RUN_BYTES
 from ledger.block import SALT_BYTES
 from ledger.errors import PassalongError
 from ledger.keys import PersonKey
@@ -86,8 +85,16 @@ class NewHome:
 
 
 def real_world() -> Surroundings:
-    """Return the machine's clock and randomness."""
-    return Surroundings(lambda: time.time_ns() // 1_000_000, os.urandom)
+    """Return the machine's clocks and randomness."""
+    return Surroundings(lambda: time.time_ns() // 1_000_000, os.urandom, _steady)
+
+
+def _steady() -> float:
+    """Return seconds since the machine was started, those in which it slept as well."""
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):  # Linux; macOS
+        if hasattr(time, name):
+            return time.clock_gettime(getattr(time, name))
+    return time.monotonic()
 
 
 async def init_home(folder: Path, name: str | None, around: Surroundings | None = None) -> NewHome:
@@ -158,6 +165,8 @@ class DirectPort:
         self._store = node.store
         self._contacts = Contacts(node)
         self._exporting = asyncio.Lock()
+        self._bag: Mailbag | None = None
+        self._opening = asyncio.Lock()
 
     async def whoami(self) -> WhoAmI:
         secrets: Secrets = self._node.secrets
@@ -273,7 +282,7 @@ class DirectPort:
     ) -> Exported:
         if part_bytes is not None and not isinstance(target, Path):
             raise BundleError("parts are files; name a file, not a pipe")
-        async with self._exporting:
+        async with self._exporting, self._mail() as mailbag:
             bearer = await self._bearer()
             readers = await self._readers(bearer, to, seal=seal) if to or seal else None
             return await export_bundle(
@@ -283,7 +292,7 @@ class DirectPort:
                 part_bytes=part_bytes,
                 policy=bearer.policy,
                 readers=readers,
-                mailbag=await self._mailbag(),
+                mailbag=mailbag,
                 progress=progress,
             )
 
@@ -294,11 +303,25 @@ class DirectPort:
         devices = find_readers(to, people, contacts, self._node.secrets.person, own)
         return Readers(bearer, devices, seal, people.person)
 
+    @asynccontextmanager
+    async def _mail(self) -> AsyncIterator[Mailbag]:
+        """Give the home's mail for something that keeps what it changes of it."""
+        mailbag = await self._mailbag()
+        try:
+            yield mailbag
+        except BaseException:
+            self._bag = None  # it may believe to have what never reached the disk
+            raise
+
     async def _mailbag(self) -> Mailbag:
-        around, own = self._node.around, self._node.secrets.keys.public
-        return await Mailbag.open(
-            self._store, own, now_ms=around.now, run=around.random(MAIL_RUN_BYTES)
-        )
+        """Return the home's mail; there is one mailbag for as long as it is open."""
+        async with self._opening:
+            if self._bag is not None:
+                await self._bag.settle()
+                return self._bag
+            own = self._node.secrets.keys.public
+            self._bag = await Mailbag.open(self._store, own, self._node.around)
+            return self._bag
 
     async def _bearer(self) -> Bearer:
         secrets: Secrets = self._node.secrets
@@ -306,15 +329,16 @@ class DirectPort:
         return Bearer(self._store, secrets.keys, policy, self._node.around.random)
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
-        return await import_bundle(
-            self._node.writer,
-            source,
-            own=self._node.secrets.keys.public,
-            bearer=await self._bearer(),
-            mailbag=await self._mailbag(),
-            seen=self._node.around.now(),
-            progress=progress,
-        )
+        async with self._mail() as mailbag:
+            return await import_bundle(
+                self._node.writer,
+                source,
+                own=self._node.secrets.keys.public,
+                bearer=await self._bearer(),
+                mailbag=mailbag,
+                seen=self._node.around.now(),
+                progress=progress,
+            )
 
     async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:
         return await import_folder(folder, lambda file: self.import_bundle(file, progress=progress))

@@ -1,106 +1,93 @@
-"""The mail that a home carries, between the store and those who take and give it.
+"""The mail that a home carries, for as long as the home is open: minutes or months.
 
-Lives are counted down by the time that passes here, and by nobody's calendar: what passed while
-the home was open, and of the time between only so much as a clock can be believed.
+Whoever changes ``mail`` has the changes kept by ``keep``, or puts them into a batch of his own that
+``dated`` has seen, so that with all mail is kept how much time had passed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from gossip.carried import STRANGER, MailChanges
-from gossip.envelope import Parcel, Receipt, decode_envelope
+from gossip.control import MAIL_RUN_BYTES
+from gossip.envelope import MAX_LIFE_MIN
 from gossip.mail import Mail
-from gossip.postal import Envelopes, Tokens
-from gossip.wire import encode_message
-from ledger.codec import decode, encode
-from ledger.errors import InvalidError
 from ledger.store.base import Batch, MailWhat
+from mesh.elapsed import ELAPSED, Elapsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from gossip.bundle import BundleReader
+    from gossip.carried import MailChanges
     from gossip.mail_room import MailLimits
-    from ledger.store.base import MailRow, Store
-
-MAX_GAP_S: Final = 24 * 3_600
-"""Of the time between two openings so much counts at most: a clock may have jumped."""
-TOGETHER_BYTES: Final = 16_384
-_ELAPSED: Final = "elapsed"
-_TOKENS: Final = 256
-_LOADED: Final = 64
-_NOTE_BYTES: Final = 64
-_HEAD_BYTES: Final = 24
+    from ledger.store.base import Absorbed, MailRow, Store
+    from mesh.meeting import Keeper
+    from mesh.node import Surroundings
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Mailbag:
     """The mail of an open home.
 
     Attributes:
-        mail: What it carries.
+        mail: What it carries. Every ``now`` it is given is one of ``now`` here; meetings that share
+            it run by the steady clock of the node's surroundings.
         store: Where that is kept.
-        began: When the home was opened, ms since 1970 by its clock.
-        now_ms: Gives that clock's time; of it only differences count.
-        elapsed: The home's elapsed time when it was opened, seconds.
+        elapsed: How much time has passed.
     """
 
     mail: Mail
     store: Store
-    began: int
-    now_ms: Callable[[], int]
-    elapsed: int
+    elapsed: Elapsed
 
     @classmethod
     async def open(
-        cls,
-        store: Store,
-        own: bytes,
-        *,
-        now_ms: Callable[[], int],
-        run: bytes,
-        limits: MailLimits | None = None,
+        cls, store: Store, own: bytes, around: Surroundings, limits: MailLimits | None = None
     ) -> Mailbag:
-        """Read the mail that ``store`` holds.
+        """Read the mail that ``store`` holds, but for the envelopes themselves.
 
         Args:
             store: Where it is kept.
             own: This node's device.
-            now_ms: Gives ms since 1970.
-            run: 4 random bytes.
+            around: Clocks and randomness.
             limits: How much is carried.
 
         Raises:
             StoreError: It cannot be read.
         """
-        now = now_ms()
-        elapsed, then = _read_elapsed(await store.note(_ELAPSED), now)
-        elapsed += min(max(now - then, 0) // 1_000, MAX_GAP_S)
-        mail = Mail(own, run, limits, elapsed)
         rows = await store.mail()
-        idents = [row.ident for row in rows if row.what is MailWhat.CARRIED]
-        sizes: dict[bytes, int] = {}
-        for at in range(0, len(idents), _LOADED):
-            some = idents[at : at + _LOADED]
-            sizes |= zip(some, map(len, await store.envelopes(some)), strict=True)
-        mail.load(rows, sizes)
-        old = mail.expire(0.0)
-        if old.drops:
-            await store.absorb(Batch(mail_drops=old.drops), seen=0, durable=False)
-        return cls(mail, store, now, now_ms, elapsed)
+        elapsed = Elapsed.resume(await store.note(ELAPSED), around, _least(rows))
+        mail = Mail(own, around.random(MAIL_RUN_BYTES), limits, *elapsed.origin)
+        mail.load(rows, await store.mail_sizes() if rows else {})
+        bag = cls(mail, store, elapsed)
+        await bag.settle()
+        return bag
 
     @property
     def now(self) -> float:
-        """Seconds since the home was opened; never less than 0, nor more than a gap counts."""
-        return min(max((self.now_ms() - self.began) / 1_000, 0.0), float(MAX_GAP_S))
+        """The moment, seconds by the steady clock."""
+        return self.elapsed.now
 
-    def note(self) -> dict[str, bytes | None]:
-        """Return the note that keeps the elapsed time, if there is anything that it matters to."""
-        if not (self.mail.carried or self.mail.tokens or self.mail.gone):
-            return {}
-        return {_ELAPSED: encode((self.mail.elapsed(self.now), self.now_ms()))}
+    async def settle(self) -> None:
+        """Let go what has lived, and keep how much time has passed.
+
+        To be called before mail is used after a while, and every few hours in a process that runs
+        for months: of what passed since the last time at most a day counts if it is killed.
+        """
+        await self.keep(self.mail.expire(self.now), durable=False)
+
+    async def keep(self, changes: MailChanges, *, durable: bool = True) -> None:
+        """Store changes of the mail, and how much time has passed."""
+        batch = self.dated(Batch(mail=changes.puts, mail_drops=changes.drops))
+        if batch.mail or batch.mail_drops or batch.notes:
+            await self.stored((await self.store.absorb(batch, seen=0, durable=durable)).mail)
+
+    def dated(self, batch: Batch) -> Batch:
+        """Return a batch that also keeps how much time has passed, if it matters to any mail."""
+        mail = self.mail
+        if not (mail.carried or mail.tokens or mail.gone):
+            return batch
+        return replace(batch, notes={**batch.notes, ELAPSED: self.elapsed.note()})
 
     async def stored(self, rows: Sequence[MailRow]) -> None:
         """Note that rows are in the store; drop those that were let go meanwhile."""
@@ -108,177 +95,30 @@ class Mailbag:
         if news.stale:
             await self.store.absorb(Batch(mail_drops=news.stale), seen=0, durable=False)
 
-    # --- out ---
 
-    async def messages(self, room: int | None) -> Posted:
-        """Return what goes into a bundle: tokens, then envelopes, the youngest first.
-
-        Args:
-            room: Bytes for messages; None for any number.
-        """
-        posted = Posted.nothing()
-        posted.room = room
-        for raw in self._tokens():
-            posted.add(raw)
-        alive = [one for one in self.mail.carried.values() if not one.is_single]
-        alive.sort(key=lambda one: (-one.until, one.id))
-        for at in range(0, len(alive), _LOADED):
-            idents = [one.id for one in alive[at : at + _LOADED]]
-            parcels: list[tuple[bytes, Parcel]] = []
-            for ident, raw in zip(idents, await self.store.envelopes(idents), strict=True):
-                beside = self.mail.beside(ident, self.now)
-                if raw and beside is not None:
-                    parcels.append((ident, Parcel(raw, *beside)))
-            for some in _together(parcels):
-                message = encode_message(Envelopes([parcel for _, parcel in some]))
-                if posted.add(message, len(some)):
-                    for ident, _ in some:
-                        posted.changes.add(self.mail.given(ident))
-        return posted
-
-    async def gave(self, posted: Posted) -> None:
-        """Keep what giving ``posted`` away has changed."""
-        notes, changes = self.note(), posted.changes
-        if notes:
-            batch = Batch(notes=notes, mail=changes.puts, mail_drops=changes.drops)
-            await self.store.absorb(batch, seen=0, durable=True)
-
-    def _tokens(self) -> Iterator[bytes]:
-        now, reads = self.now, sorted(self.mail.tokens.values(), key=lambda read: -read.serial)
-        receipts = [Receipt(r.tag, r.token, self.mail.life(r.until, now)) for r in reads]
-        alive = [receipt for receipt in receipts if receipt.life > 0]
-        for at in range(0, len(alive), _TOKENS):
-            yield encode_message(Tokens(alive[at : at + _TOKENS]))
-
-    # --- in ---
-
-    def take(self, message: Envelopes | Tokens, depositor: bytes = STRANGER) -> Taken:
-        """Take mail that a bundle brought.
-
-        Args:
-            message: It.
-            depositor: Whose device wrote the bundle, where it says so.
-        """
-        taken = Taken(MailChanges(), 0, 0)
-        if isinstance(message, Tokens):
-            for receipt in message.receipts:
-                taken.changes.add(self.mail.learn(receipt, self.now))
-            return taken
-        for parcel in message.parcels:
-            try:
-                envelope = decode_envelope(parcel.raw)
-            except InvalidError:
-                taken.refused += 1
-                continue
-            change = self.mail.take(envelope, parcel, depositor, self.now)
-            taken.changes.add(change)
-            taken.new += bool(change.puts)
-        return taken
-
-
-@dataclass(slots=True)
-class Posted:
-    """Mail that goes into a bundle.
+@dataclass(frozen=True, slots=True)
+class Dating:
+    """A keeper for meetings that keeps with all mail how much time had passed.
 
     Attributes:
-        messages: Encoded.
-        envelopes: How many are in them.
-        size: Bytes of all of them, with what a frame adds.
-        changes: What is to be stored of that.
-        room: Bytes that are left; None for any number.
+        keeper: Takes the batches.
+        mailbag: Of the same node.
     """
 
-    messages: list[bytes]
-    envelopes: int
-    size: int
-    changes: MailChanges
-    room: int | None
-
-    @classmethod
-    def nothing(cls) -> Posted:
-        """Return no mail at all."""
-        return cls([], 0, 0, MailChanges(), None)
-
-    def add(self, message: bytes, envelopes: int = 0) -> bool:
-        """Add a message, if there is room for it."""
-        size = len(message) + _HEAD_BYTES
-        if self.room is not None:
-            if size > self.room:
-                return False
-            self.room -= size
-        self.messages.append(message)
-        self.size += size
-        self.envelopes += envelopes
-        return True
-
-
-@dataclass(slots=True)
-class Taken:
-    """What became of mail that a bundle brought.
-
-    Attributes:
-        changes: What is to be stored.
-        new: Envelopes that were taken.
-        refused: Those that are none.
-    """
-
-    changes: MailChanges
-    new: int
-    refused: int
-
-
-@dataclass(slots=True)
-class PostIn:
-    """Mail of a bundle on its way into a store.
-
-    Attributes:
-        mailbag: Takes it.
-        reader: Knows who wrote the bundle.
-        new: Envelopes taken so far.
-        refused: Those that are none.
-    """
-
+    keeper: Keeper
     mailbag: Mailbag
-    reader: BundleReader | None = None
-    new: int = 0
-    refused: int = 0
-    _changes: MailChanges = field(default_factory=MailChanges)
 
-    def take(self, message: Envelopes | Tokens) -> None:
-        """Take a message of mail."""
-        header = None if self.reader is None else self.reader.header
-        taken = self.mailbag.take(message, STRANGER if header is None else header.device)
-        self._changes.add(taken.changes)
-        self.new += taken.new
-        self.refused += taken.refused
-
-    def into(self, batch: Batch) -> Batch:
-        """Return a batch with what was taken so far."""
-        changes, self._changes = self._changes, MailChanges()
-        notes = {**batch.notes, **self.mailbag.note()}
-        return replace(batch, mail=changes.puts, mail_drops=changes.drops, notes=notes)
+    async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
+        """As a store does."""
+        if batch.mail or batch.mail_drops:
+            batch = self.mailbag.dated(batch)
+        return await self.keeper.absorb(batch, seen=seen, durable=durable)
 
 
-def _together(parcels: list[tuple[bytes, Parcel]]) -> Iterator[list[tuple[bytes, Parcel]]]:
-    some: list[tuple[bytes, Parcel]] = []
-    size = 0
-    for ident, parcel in parcels:
-        if some and size + len(parcel.raw) > TOGETHER_BYTES:
-            yield some
-            some, size = [], 0
-        some.append((ident, parcel))
-        size += len(parcel.raw) + _HEAD_BYTES
-    if some:
-        yield some
+def _least(rows: Iterable[MailRow]) -> int:
+    """Return how many seconds must have passed: no envelope lives longer than is allowed.
 
-
-def _read_elapsed(note: bytes | None, now: int) -> tuple[int, int]:
-    """Return elapsed seconds and when they were noted; nothing passed where that is damaged."""
-    try:
-        match None if note is None else decode(note, _NOTE_BYTES):
-            case [int(elapsed), int(then)] if elapsed >= 0:
-                return elapsed, then
-            case _:
-                return 0, now
-    except InvalidError:
-        return 0, now
+    So a note that was lost, or is older than the mail, makes nothing live for ever.
+    """
+    ends = (row.until for row in rows if row.what is MailWhat.CARRIED)
+    return max(0, max(ends, default=0) - 60 * MAX_LIFE_MIN)

@@ -88,6 +88,8 @@ class Meeting:
         told: As ``gossip.notes.recall_told`` does.
         mail_seen: As ``gossip.notes.recall_mail`` does.
         is_invited: Whether a person asked for this very meeting.
+        steady: Gives seconds that never go back; the clock by which carried mail is counted. None
+            for that of the loop.
 
     Raises:
         ValueError: The link takes no frames as long as every node has to.
@@ -109,6 +111,7 @@ class Meeting:
         told: Seen | None = None,
         mail_seen: MailSeen | None = None,
         is_invited: bool = False,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
         frame = min(policy.limits.frame, link.info.max_frame)
@@ -135,7 +138,7 @@ class Meeting:
         self._holdings = holdings
         self._keeper = keeper
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
+        self._time = steady or asyncio.get_running_loop().time
         self._frames: deque[Send] = deque()
         self._work: deque[Load | Keep] = deque()
         self._finish: Finish | None = None
@@ -148,13 +151,13 @@ class Meeting:
         Raises:
             StoreError: The store failed; what was stored before stays.
         """
-        began = self._loop.time()
+        began = self._time()
         forget = self._holdings.listen(self._changed)
         try:
             self._carry_out(self.session.start(began))
             await self._run()
         finally:
-            self._carry_out(self.session.stop(self._loop.time()))
+            self._carry_out(self.session.stop(self._time()))
             forget()
             try:
                 await self._store_rest()
@@ -163,7 +166,7 @@ class Meeting:
         if self._broken is not None:
             raise self._broken
         finish = self._finish or Finish(End.STOPPED)
-        seconds = self._loop.time() - began
+        seconds = self._time() - began
         return Outcome(finish.end, finish.detail, self.session.counts, seconds)
 
     async def _run(self) -> None:
@@ -183,7 +186,7 @@ class Meeting:
         await self._news.wait()
 
     def _changed(self, logs: Mapping[LogKey, bool]) -> None:
-        self._carry_out(self.session.changed(logs, self._loop.time()))
+        self._carry_out(self.session.changed(logs, self._time()))
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -203,13 +206,13 @@ class Meeting:
         with suppress(LinkClosedError):
             while True:
                 frame = await self._link.receive()
-                self._carry_out(self.session.receive(frame, self._loop.time()))
+                self._carry_out(self.session.receive(frame, self._time()))
                 if not self._link.waiting():
-                    self._carry_out(self.session.drained(self._loop.time()))
+                    self._carry_out(self.session.drained(self._time()))
                 while max(len(self._frames), len(self._work)) > MAX_QUEUED:
                     await self._wait()
                 await asyncio.sleep(0)  # frames that are there already must not hold up the rest
-        self._carry_out(self.session.stop(self._loop.time(), End.LOST))
+        self._carry_out(self.session.stop(self._time(), End.LOST))
 
     async def _write(self) -> None:
         with suppress(LinkClosedError):
@@ -219,9 +222,9 @@ class Meeting:
                     continue
                 send = self._frames.popleft()
                 await self._link.send(send.frame)
-                self._carry_out(self.session.sent(self._loop.time()) if send.bulk else ())
+                self._carry_out(self.session.sent(self._time()) if send.bulk else ())
             return
-        self._carry_out(self.session.stop(self._loop.time(), End.LOST))
+        self._carry_out(self.session.stop(self._time(), End.LOST))
 
     # --- the store ---
 
@@ -243,16 +246,16 @@ class Meeting:
         try:
             if isinstance(work, Load):
                 answer = await self._holdings.answer(work.query)
-                effects = self.session.loaded(work.ticket, answer, self._loop.time())
+                effects = self.session.loaded(work.ticket, answer, self._time())
             else:
                 absorbed = await self._keeper.absorb(
                     work.batch, seen=self._clock(), durable=work.durable
                 )
-                effects = self.session.kept(work.ticket, absorbed, self._loop.time())
+                effects = self.session.kept(work.ticket, absorbed, self._time())
         except StoreError as exc:
             self._broken = exc
             self._lose_work()
-            effects = self.session.stop(self._loop.time(), End.BROKEN)
+            effects = self.session.stop(self._time(), End.BROKEN)
         else:
             self._work.popleft()
         self._carry_out(effects)
@@ -269,7 +272,7 @@ class Meeting:
 
     async def _watch(self) -> None:
         while self._finish is None:
-            now, due = self._loop.time(), self.session.next_tick()
+            now, due = self._time(), self.session.next_tick()
             if due is not None and due <= now:
                 self._carry_out(self.session.tick(now))
                 await asyncio.sleep(0)  # whatever is wrong here must not stop everything else
@@ -291,6 +294,7 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     secret: bytes,
     peer: Peer | None = None,
     is_invited: bool = False,
+    steady: Callable[[], float] | None = None,
 ) -> Outcome:
     """Meet whoever is at the other end of ``link``; see ``Meeting``.
 
@@ -318,6 +322,7 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
             told=recall_told(told),
             mail_seen=recall_mail(mail),
             is_invited=is_invited,
+            steady=steady,
         )
     except ValueError:
         await link.close()

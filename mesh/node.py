@@ -39,12 +39,14 @@ class Surroundings:
     """What a node takes from the world.
 
     Attributes:
-        now: Gives ms since 1970.
+        now: Gives ms since 1970; it may jump by years.
         random: Gives so many random bytes.
+        steady: Gives seconds that never go back and pass while the machine sleeps, from any moment.
     """
 
     now: Callable[[], int]
     random: Callable[[int], bytes]
+    steady: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class Node:
         store: Everything it holds.
         secrets: Its device's.
         writer: Writes its device's logs.
-        around: Clock and randomness.
+        around: Clocks and randomness.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Self
 from gossip.bundle import FRAME_HEAD_BYTES
 from gossip.bundle_header import MAX_PARTS
 from gossip.number import Number
+from gossip.postal import Envelopes
 from gossip.sealing import CHUNK_OVERHEAD_BYTES
 from gossip.wire import Data, decode_message
 from ledger.errors import PassalongError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from gossip.bundle import BundleWriter
+    from gossip.bundle_open import BundleWriter
     from mesh.port import File
 
 LEAST_PART_BYTES: Final = 100_000
@@ -109,7 +110,7 @@ class PartWriter:
             target = part_name(target, self.part)
         self._file = self._stack.enter_context(open_target(target))
         self._writer = self._make(self.part)
-        self._blocks = 0
+        self._blocks = self._envelopes = 0
         self._left = (self._limit or 0) - END_BYTES
         self._write(self._writer.begin())
 
@@ -118,25 +119,28 @@ class PartWriter:
         if self._limit is None:
             self._write(self._writer.message(raw))
             return
-        headers = _count_headers(raw)
+        headers, envelopes = _count(raw)
         if headers:
             self._headers = raw
         if len(raw) + FRAME_OVERHEAD_BYTES > self._left:
-            self._finish(self._blocks, is_last=False)
+            self._finish(is_last=False)
             self._stack.close()
             self._begin()
             if raw.startswith(_BODIES_START):  # without their headers they would mean nothing
-                self._blocks += _count_headers(self._headers)
+                self._blocks += _count(self._headers)[0]
                 self._write(self._writer.message(self._headers))
         self._blocks += headers
+        self._envelopes += envelopes
         self._write(self._writer.message(raw))
 
     def end(self, blocks: int, envelopes: int = 0) -> None:
         """Write the end of the last part; ``blocks`` and ``envelopes`` are how many went in all."""
-        self._finish(blocks if self._limit is None else self._blocks, envelopes, is_last=True)
+        if self._limit is None:  # else they were counted part by part
+            self._blocks, self._envelopes = blocks, envelopes
+        self._finish(is_last=True)
 
-    def _finish(self, blocks: int, envelopes: int = 0, *, is_last: bool) -> None:
-        self._write(self._writer.end(blocks, envelopes, is_last=is_last))
+    def _finish(self, *, is_last: bool) -> None:
+        self._write(self._writer.end(self._blocks, self._envelopes, is_last=is_last))
         self._file.flush()
 
     def _write(self, raw: bytes) -> None:
@@ -144,6 +148,12 @@ class PartWriter:
         self.size += self._file.write(raw)
 
 
-def _count_headers(raw: bytes) -> int:
-    message = decode_message(raw)
-    return sum(len(run.blocks) for run in message.runs) if isinstance(message, Data) else 0
+def _count(raw: bytes) -> tuple[int, int]:
+    """Return how many headers and how many envelopes a message has."""
+    match decode_message(raw):
+        case Data(runs):
+            return sum(len(run.blocks) for run in runs), 0
+        case Envelopes(parcels):
+            return 0, len(parcels)
+        case _:
+            return 0, 0

@@ -101,15 +101,18 @@ async def plan(
     return Plan(evidence, logs, hops, lacking, lows, left)
 
 
-async def serve(store: Store, chosen: Plan, packer: Packer) -> AsyncIterator[bytes]:
-    """Yield encoded messages that carry what was chosen, evidence first.
+async def serve(
+    store: Store, chosen: Plan, packer: Packer, mail: Sequence[bytes] = ()
+) -> AsyncIterator[bytes]:
+    """Yield encoded messages that carry what was chosen: evidence, then mail, then blocks.
 
     Args:
         store: What is served.
         chosen: As ``plan`` returns it.
         packer: Cuts messages; counts the blocks.
+        mail: Messages of mail that go along.
     """
-    for raw in chosen.evidence:
+    for raw in (*chosen.evidence, *mail):
         yield raw
     for log in chosen.logs:
         key = (log.author, log.number)

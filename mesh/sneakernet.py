@@ -8,15 +8,15 @@ bounded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from gossip.bundle import BundleWriter
+from gossip.bundle_open import BundleWriter
 from gossip.number import MAX_MESSAGE_BYTES
 from gossip.packing import Packer
 from mesh.acknowledging import Contents, acknowledge
 from mesh.addressing import address
 from mesh.blocking import admitted, open_to_all
-from mesh.mailbag import Posted, PostIn
+from mesh.bundled_mail import Posted, PostIn, post_mail
 from mesh.parts import LEAST_PART_BYTES, BundleError, PartWriter
 from mesh.port import BundledLog, Exported, Imported, Inspected
 from mesh.serve import LEAST_BYTES, plan, serve
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mesh.addressing import Address, Readers
     from mesh.intake import Intake
     from mesh.mailbag import Mailbag
+    from mesh.meeting import Keeper
     from mesh.port import File, Progress
     from mesh.readers import Bearer
     from mesh.serve import Plan
@@ -71,7 +72,7 @@ async def export_bundle(  # noqa: PLR0913  all that may be asked of an export
         raise BundleError(f"a part needs at least {LEAST_PART_BYTES:,} bytes")
     said = None if readers is None else await address(readers, part_bytes)
     room = _room(max_bytes, part_bytes, 0 if said is None else said.overhead)
-    posted = Posted.nothing() if mailbag is None else await mailbag.messages(_quarter(room))
+    posted = Posted() if mailbag is None else await post_mail(mailbag, _quarter(room))
     room = None if room is None else room - posted.size
     chosen = await _choose(store, room, policy, said)
     limit = MAX_MESSAGE_BYTES
@@ -81,15 +82,13 @@ async def export_bundle(  # noqa: PLR0913  all that may be asked of an export
     is_sealed = readers is not None and readers.is_sealed
     make = await said.begin(chosen) if said is not None and is_sealed else _open_writer
     with PartWriter(target, part_bytes, make) as parts:
-        for raw in posted.messages:
-            parts.message(raw)
-        async for raw in serve(store, chosen, packer):
+        async for raw in serve(store, chosen, packer, posted.messages):
             parts.message(raw)
             if progress is not None:
                 progress(packer.blocks, None)
         parts.end(packer.blocks, posted.envelopes)
     if mailbag is not None:
-        await mailbag.gave(posted)
+        await mailbag.keep(posted.changes)
     return Exported(packer.blocks, posted.envelopes, parts.size, parts.part)
 
 
@@ -127,14 +126,6 @@ def _room(max_bytes: int | None, part_bytes: int | None, overhead: int) -> int |
     return max(LEAST_BYTES, min(room, room * filled // (filled + wasted)))
 
 
-class Taker(Protocol):
-    """A store, or what stands before it."""
-
-    async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
-        """As a store does."""
-        ...
-
-
 @dataclass(slots=True)
 class _Tally:
     """What the batches of a bundle came to.
@@ -161,7 +152,7 @@ class _Tally:
 
 
 async def import_bundle(  # noqa: PLR0913  what an import needs of its surroundings
-    store: Taker,
+    store: Keeper,
     source: File,
     *,
     seen: int,
@@ -191,21 +182,20 @@ async def import_bundle(  # noqa: PLR0913  what an import needs of its surroundi
     tally = _Tally()
     keys = None if bearer is None else bearer.keys
     with open_source(source) as stick:
-        post = None if mailbag is None else PostIn(mailbag)
+        post = None if mailbag is None else PostIn(mailbag, store)
         intake = stick.take(progress, keys, None if post is None else post.take)
         if post is not None:
             post.reader = intake.reader
         for came in intake.batches():
             tally.blocked += _blocks(came)
             async for batch in admitted(bearer, came):
-                whole = replace(batch, own=own)
-                absorbed = await store.absorb(
-                    whole if post is None else post.into(whole), seen=seen, durable=True
+                absorbed = await (post or store).absorb(
+                    replace(batch, own=own), seen=seen, durable=True
                 )
-                if mailbag is not None:
-                    await mailbag.stored(absorbed.mail)
                 tally.add(batch, absorbed, is_sealed=intake.reader.header is not None)
     reader = intake.reader
+    if post is not None:
+        await post.end(bearer, seen=seen)
     refused = intake.refused + tally.refused + (0 if post is None else post.refused)
     is_whole = reader.trailer is not None and reader.damage is None
     notes = None

@@ -15,10 +15,10 @@ from gossip.bundle import (
     FRAME_HEAD_BYTES,
     MAGIC,
     BundleReader,
-    BundleWriter,
     NotABundleError,
     Trailer,
 )
+from gossip.bundle_open import BundleWriter
 from gossip.number import MAX_MESSAGE_BYTES
 from gossip.postal import NUMBERS as POSTAL
 from gossip.postal import Notice, Post, read_postal

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from mnemonic import Mnemonic
 
-from gossip.bundle import BundleWriter
 from gossip.bundle_header import End, Row, SealedHeader
+from gossip.bundle_open import BundleWriter
 from gossip.cursor import Seen
 from gossip.envelope import (
     MAX_CIPHERTEXT_BYTES,

@@ -412,6 +412,10 @@ class Store(Protocol):
         """Return all rows of mail, by what and ident; of tokens alone with their content."""
         ...
 
+    async def mail_sizes(self) -> dict[bytes, int]:
+        """Return the bytes of each envelope carried, ascending by ident; none of them is read."""
+        ...
+
     async def envelopes(self, idents: Sequence[bytes]) -> list[bytes]:
         """Return the envelopes carried or kept as letters; nothing in place of one not held."""
         ...

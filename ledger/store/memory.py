@@ -196,6 +196,13 @@ class MemoryStore:
             for _, row in sorted(self._has.mail.items())
         ]
 
+    async def mail_sizes(self) -> dict[bytes, int]:
+        return {
+            ident: len(row.content)
+            for (what, ident), row in sorted(self._has.mail.items())
+            if what is MailWhat.CARRIED
+        }
+
     async def envelopes(self, idents: Sequence[bytes]) -> list[bytes]:
         mail = self._has.mail
         held = (MailWhat.CARRIED, MailWhat.LETTER)

@@ -72,6 +72,7 @@ SELECT what, ident, tag, lock, hops, copies, until, depositor,
        CASE what WHEN ? THEN content ELSE x'' END
 FROM mail ORDER BY what, ident
 """
+_MAIL_SIZES: Final = "SELECT ident, length(content) FROM mail WHERE what = ? ORDER BY ident"
 _DEVICES: Final = """
 SELECT a.author, b.header, b.signature, b.body
 FROM authors a
@@ -262,6 +263,13 @@ class SqliteReading:
         async with self._guard():
             rows = await self._db.execute_fetchall(_MAIL, (MailWhat.TOKEN,))
             return [_mail_row(row) for row in rows]
+
+    async def mail_sizes(self) -> dict[bytes, int]:
+        async with self._guard():
+            rows = await self._db.execute_fetchall(_MAIL_SIZES, (MailWhat.CARRIED,))
+            for row in rows:
+                must_be(row, bytes, int)
+            return {row[0]: row[1] for row in rows}
 
     async def floors(self) -> dict[LogKey, Floor]:
         async with self._guard():

@@ -74,7 +74,7 @@ def export_of(home: Path) -> Path:
 def seeded_world(seed: int) -> Surroundings:
     """A clock and dice that are the same for the same seed."""
     ticks = itertools.count(START_MS + seed * 1_000)
-    return Surroundings(lambda: next(ticks), Random(seed).randbytes)
+    return Surroundings(lambda: next(ticks), Random(seed).randbytes, lambda: 0.0)
 
 
 class Worker:

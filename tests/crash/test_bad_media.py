@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pytest
 
 import mesh.intake
 from mesh.direct import open_port
-from mesh.node import Surroundings
 from mesh.port import PortError
 from tests.crash.bundles import write_bundle
 from tests.crash.campaign import settle
@@ -194,8 +195,8 @@ async def test_a_clock_that_jumps_ten_years_back_and_forth_harms_nothing(tmp_pat
     home, posted = tmp_path / "home", []
     await settle(home, 1)
     for years in (1, -1, 0, -5, 3):
-        now = START_MS + years * TEN_YEARS_MS
-        async with open_port(home, Surroundings(lambda now=now: now, WORLD.random)) as port:  # type: ignore[misc]
+        around = replace(WORLD, now=partial(int, START_MS + years * TEN_YEARS_MS))
+        async with open_port(home, around) as port:
             posted.append((await port.post(f"{years} decades away")).id)
             await port.export_bundle(export_of(home))
             assert (await port.import_bundle(export_of(home))).complete

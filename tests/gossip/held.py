@@ -5,7 +5,8 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from gossip.bundle import FRAME_HEAD_BYTES, MAGIC, BundleWriter
+from gossip.bundle import FRAME_HEAD_BYTES, MAGIC
+from gossip.bundle_open import BundleWriter
 from gossip.wire import RawRun
 from ledger.statement import Cut, Revocation
 from ledger.store.base import Batch

@@ -10,10 +10,10 @@ from gossip.bundle import (
     FRAME_HEAD_BYTES,
     MAGIC,
     BundleReader,
-    BundleWriter,
     NotABundleError,
     Trailer,
 )
+from gossip.bundle_open import BundleWriter
 from gossip.number import MAX_MESSAGE_BYTES
 from ledger.codec import context, encode
 from ledger.keys import sha256

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.bundle import FRAME_HEAD_BYTES, MAGIC, BundleReader, BundleWriter, NotABundleError
+from gossip.bundle import FRAME_HEAD_BYTES, MAGIC, BundleReader, NotABundleError
+from gossip.bundle_open import BundleWriter
 from gossip.number import MAX_MESSAGE_BYTES
 from ledger.codec import encode
 from tests.gossip.held import bundle, frames

@@ -1,23 +1,26 @@
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ledger.store.base import Batch, LateBody, Span
+from ledger.store.base import Batch, LateBody, MailRow, MailWhat, Span
 from ledger.store.sqlite import SqliteStore
 from tests.ledger.stores import open_sqlite, runs, without_bodies
 from tests.ledger.test_store_failures import everything_at_once
-from tests.strategies import SOCIAL, Device, run_of, written
+from tests.strategies import SOCIAL, Device, material, run_of, written
 
 VERB_AND_TABLE = re.compile(
     r"\s*(?:WITH .*?\)\s*(?=SELECT))?(?:(BEGIN|COMMIT|ROLLBACK|PRAGMA synchronous)|"
     r"(INSERT|UPDATE|DELETE|SELECT).*?(?:INTO|FROM|UPDATE|DELETE FROM) *(\w+)|UPDATE (\w+))",
     re.DOTALL,
 )
+
+
+READ_SO_FAR = re.compile(r"rchar: (\d+)")
 
 
 @pytest.fixture
@@ -234,3 +237,41 @@ async def test_only_what_must_survive_waits_for_the_disk(sqlite: SqliteStore) ->
     assert counts["PRAGMA synchronous"] == 3
     ((level,),) = await sqlite._db.execute_fetchall("PRAGMA synchronous")
     assert level == 2  # FULL
+
+
+@contextmanager
+def bytes_read() -> Iterator[list[int]]:
+    """Count what the process reads meanwhile; only Linux tells."""
+    counted: list[int] = []
+
+    def read_so_far() -> int:
+        return int(READ_SO_FAR.search(Path("/proc/self/io").read_text())[1])  # type: ignore[index]
+
+    before = read_so_far()
+    idle = read_so_far() - before
+    before = read_so_far()
+    yield counted
+    counted.append(read_so_far() - before - idle)
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts what is read")
+async def test_the_sizes_of_much_mail_are_one_statement_that_reads_little_of_it(
+    tmp_path: Path,
+) -> None:
+    store = await open_sqlite(tmp_path / "store.db")
+    rows = [
+        MailRow(MailWhat.CARRIED, material(f"envelope {n}"), content=bytes(8_192))
+        for n in range(300)
+    ]
+    await store.absorb(Batch(mail=rows), seen=0, durable=True)
+    await store.close()
+    store = await open_sqlite(tmp_path / "store.db")
+    async with statements_of(store) as counts:
+        with bytes_read() as sizes:
+            assert set((await store.mail_sizes()).values()) == {8_192}
+        with bytes_read() as envelopes:
+            await store.envelopes([row.ident for row in rows])
+    await store.close()
+    assert counts == {"SELECT mail": 2}
+    assert envelopes[0] > 300 * 8_192 // 2
+    assert sizes[0] < envelopes[0] // 4

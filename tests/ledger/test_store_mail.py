@@ -72,6 +72,27 @@ async def test_envelopes_are_read_by_ident_whether_carried_or_kept_as_letters() 
             assert await store.envelopes([]) == []
 
 
+async def test_sizes_are_told_of_what_is_carried_and_of_nothing_else() -> None:
+    async with both() as stores:
+        await put(
+            stores,
+            row(3, content=b"x" * 8_248),
+            row(0, content=b"carried"),
+            row(0, MailWhat.LETTER, b"the same, kept as a letter"),
+            row(1, MailWhat.LETTER, b"letter"),
+            row(2, MailWhat.EVICTED, b"gone"),
+            row(4, MailWhat.TOKEN, b"token"),
+        )
+        for store in stores:
+            sizes = await store.mail_sizes()
+            assert sizes == {IDENTS[0]: 7, IDENTS[3]: 8_248}
+            assert list(sizes) == sorted(sizes)
+        await put(stores, row(0, content=b"", hops=1))
+        await offer(stores, Batch(mail_drops=[(MailWhat.CARRIED, IDENTS[3])]))
+        for store in stores:
+            assert await store.mail_sizes() == {IDENTS[0]: 7}
+
+
 async def test_a_letter_is_still_there_when_it_is_carried_no_more() -> None:
     async with both() as stores:
         await put(stores, row(0), row(0, MailWhat.LETTER))
@@ -190,7 +211,9 @@ def test_both_stores_hold_the_same_mail_whatever_came_and_went(
                 is_shown = one.what is MailWhat.TOKEN
                 assert told[key] == (one if is_shown else one._replace(content=b""))
             held = (MailWhat.CARRIED, MailWhat.LETTER)
+            carried = [ident for what, ident in model if what is MailWhat.CARRIED]
             for store in stores:
+                assert await store.mail_sizes() == {ident: len(ident) for ident in carried}
                 assert await store.envelopes(IDENTS) == [
                     one if any((what, one) in model for what in held) else b"" for one in IDENTS
                 ]

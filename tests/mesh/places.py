@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class World:
-    """A clock that a test sets, and dice that fall the same way every time."""
+    """Clocks that a test sets, and dice that fall the same way every time."""
 
     seed: int = 0
     ms: int = WHEN
+    seconds: float = 0.0
     dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -33,8 +34,8 @@ class World:
 
     @property
     def around(self) -> Surroundings:
-        """What a node is given; every reading of the clock is a millisecond later."""
-        return Surroundings(self._now, self.dice.randbytes)
+        """What a node is given; every reading of the wall's clock is a millisecond later."""
+        return Surroundings(self._now, self.dice.randbytes, lambda: self.seconds)
 
     def _now(self) -> int:
         self.ms += 1

@@ -28,7 +28,7 @@ from tests.gossip.held import WHEN
 from tests.strategies import Device, run_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gossip.bundle_header import SealedHeader
@@ -52,12 +52,16 @@ class Carrier:
         store: What it holds.
         device: What it wrote.
         dice: Its randomness.
+        groups: Closed groups it belongs to,
+        members: and who belongs to them, as its ``Policy`` has both.
     """
 
     number: int
     owner: int | None = None
     blocked: frozenset[bytes] = frozenset()
     persons: dict[bytes, bytes] = field(default_factory=dict)
+    groups: Mapping[int, bytes] = field(default_factory=dict)
+    members: Mapping[bytes, frozenset[bytes]] = field(default_factory=dict)
     store: Store = field(init=False)
     device: Device = field(init=False)
     dice: random.Random = field(init=False)
@@ -82,7 +86,13 @@ class Carrier:
 
     @property
     def bearer(self) -> Bearer:
-        policy = Policy(self.public, self.person, blocked=self.blocked)
+        policy = Policy(
+            self.public,
+            self.person,
+            blocked=self.blocked,
+            groups=self.groups,
+            members=self.members,
+        )
         return Bearer(self.store, self.device.keys, policy, self.dice.randbytes)
 
     async def begin(self, posts: int = 0, text: str = "") -> Carrier:

@@ -1,207 +1,266 @@
-"""Mail of a home: on its way by file, and its life by the time that passes there."""
+"""The mail of a home that is open for a moment or for months, and whose clocks may be wrong."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from typing_extensions import override
 
 from gossip.carried import MailChanges
-from gossip.envelope import MAX_LIFE_MIN, Envelope, Parcel, decode_envelope, encode_envelope
-from gossip.postal import Envelopes
-from ledger.store.base import Batch, MailWhat
-from mesh.direct import DirectPort, init_home, open_port
-from mesh.mailbag import MAX_GAP_S, Mailbag
+from gossip.envelope import MAX_LIFE_MIN
+from gossip.policy import Policy
+from ledger.store.base import Batch, MailRow, MailWhat
+from ledger.store.memory import MemoryStore
+from mesh.elapsed import ELAPSED
+from mesh.holdings import Holdings
+from mesh.mailbag import Dating, Mailbag
+from mesh.meeting import hold_meeting
 from mesh.node import Surroundings
-from tests.strategies import material
+from tests.gossip.meetings import BINDING
+from tests.mesh.mail_homes import DAY_S, TEN_YEARS_MS, Clocks, Home, envelope
+from tests.strategies import device_keys, material, person_key
+from tests.virtual_time import run_virtual
+from transports.memory import MemoryLink
 
-DAY_MS = 86_400_000
-TEN_YEARS_MS = 3_652 * DAY_MS
-START_MS = 1_750_000_000_000
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-@dataclass
-class Clock:
-    """A clock that is wrong by ``error`` ms, in a world whose time is ``world``."""
-
-    error: int = 0
-    world: int = START_MS
-
-    def now(self) -> int:
-        return self.world + self.error
-
-    def pass_days(self, days: float) -> None:
-        self.world += int(days * DAY_MS)
-
-
-@dataclass
-class Home:
-    """A home and its clock."""
-
-    folder: Path
-    clock: Clock
-    drawn: int = 0
-
-    @property
-    def around(self) -> Surroundings:
-        return Surroundings(self.clock.now, self._random)
-
-    def _random(self, size: int) -> bytes:
-        self.drawn += 1
-        return material(f"{self.folder.name} {self.drawn}", size)
-
-    async def found(self) -> "Home":
-        await init_home(self.folder, self.folder.name, self.around)
-        return self
-
-    async def export(self, file: Path) -> int:
-        async with open_port(self.folder, self.around) as port:
-            return (await port.export_bundle(file)).envelopes
-
-    async def take(self, file: Path) -> int:
-        async with open_port(self.folder, self.around) as port:
-            return (await port.import_bundle(file)).envelopes
-
-    async def carried(self) -> int:
-        async with open_port(self.folder, self.around) as port:
-            return len((await bag_of(port)).mail.carried)
-
-
-def envelope(number: int, size: int = 400) -> Envelope:
-    tag, token = material(f"tag {number}", 16), material(f"token {number}", 16)
-    return decode_envelope(encode_envelope(tag, token, material(f"letter {number}", size)))
-
-
-async def bag_of(port: object) -> Mailbag:
-    assert isinstance(port, DirectPort)
-    return await port._mailbag()
-
-
-async def keep(bag: Mailbag, changes: MailChanges) -> None:
-    batch = Batch(mail=changes.puts, mail_drops=changes.drops, notes=bag.note())
-    await bag.stored((await bag.store.absorb(batch, seen=0, durable=True)).mail)
-
-
-async def send(home: Home, *numbers: int, life: int = MAX_LIFE_MIN) -> None:
-    async with open_port(home.folder, home.around) as port:
-        bag = await bag_of(port)
-        for number in numbers:
-            await keep(bag, bag.mail.deposit(envelope(number), 8, life, bag.now))
+OFF = (0, TEN_YEARS_MS, -TEN_YEARS_MS)
 
 
 @pytest.fixture
-async def homes(tmp_path: Path) -> list[Home]:
-    """A writer, a carrier and a reader; the clocks of the last two are ten years off."""
-    errors = (0, TEN_YEARS_MS, -TEN_YEARS_MS)
-    names = ("writer", "carrier", "reader")
-    clocks = [Clock(error) for error in errors]
-    return [
-        await Home(tmp_path / name, clock).found()
-        for name, clock in zip(names, clocks, strict=True)
-    ]
+async def home(tmp_path: Path) -> Home:
+    return await Home(tmp_path / "home").found()
 
 
-async def test_mail_goes_by_file_over_somebody_else_whatever_the_clocks_say(
-    homes: list[Home], tmp_path: Path
+# --- open for months ----------------------------------------------------------------------------
+
+
+async def test_in_a_process_that_runs_for_months_each_envelope_lives_its_life(home: Home) -> None:
+    async with home.open() as (_, bag, _):
+        for day in range(200):
+            home.clocks.error = OFF[day % 3]
+            await bag.settle()
+            change = bag.mail.deposit(envelope(day), 8, MAX_LIFE_MIN, bag.now)
+            await bag.keep(change)
+            # those of the last seven days are here, and no others
+            alive = {envelope(n).id for n in range(max(0, day - 6), day + 1)}
+            assert bag.mail.carried.keys() == alive
+            home.clocks.wait(DAY_S)
+        rows = [row for row in await bag.store.mail() if row.what is MailWhat.CARRIED]
+        assert len(rows) == 7
+        ends = sorted(bag.mail.life(row.until, bag.now) for row in rows)
+        assert ends == [(day * DAY_S) // 60 for day in range(7)]
+
+
+async def test_a_process_that_is_killed_goes_on_from_when_it_kept_something_last(
+    home: Home,
 ) -> None:
-    writer, carrier, reader = homes
-    await send(writer, 1, 2)
-    assert await writer.export(tmp_path / "one") == 2
-    assert await carrier.take(tmp_path / "one") == 2
-    assert await carrier.take(tmp_path / "one") == 0, "importing twice changes nothing"
-    assert await carrier.export(tmp_path / "two") == 2
-    async with open_port(reader.folder, reader.around) as port:
-        bag = await bag_of(port)
-        bag.mail.reads.add(envelope(1).tag)
-        port._mailbag = lambda: _ready(bag)  # type: ignore[attr-defined]
-        assert (await port.import_bundle(tmp_path / "two")).envelopes == 2
-        rows = await bag.store.mail()
-    letters = [row.ident for row in rows if row.what is MailWhat.LETTER]
-    assert letters == [envelope(1).id]
-    assert [row.hops for row in rows if row.what is MailWhat.CARRIED] == [6, 6]
+    async with home.open() as (_, bag, _):
+        await bag.keep(bag.mail.deposit(envelope(1), 8, MAX_LIFE_MIN, bag.now))
+        home.clocks.wait(2 * DAY_S)
+        await bag.keep(bag.mail.deposit(envelope(2), 8, MAX_LIFE_MIN, bag.now))
+        home.clocks.wait(3 * DAY_S)
+    # nothing was kept at the end; of the last three days one can be believed
+    async with home.open() as (_, bag, _):
+        lives = {one.id: bag.mail.life(one.until, bag.now) for one in bag.mail.carried.values()}
+    day = DAY_S // 60
+    assert lives == {envelope(1).id: 4 * day, envelope(2).id: 6 * day}
 
 
-async def _ready(bag: Mailbag) -> Mailbag:
-    return bag
+async def test_one_port_has_one_mailbag_that_lets_go_what_has_lived(home: Home) -> None:
+    async with home.open() as (port, bag, _):
+        await bag.keep(bag.mail.deposit(envelope(1), 8, 60, bag.now))
+        assert (await port.export_bundle(home.folder / "one")).envelopes == 1
+        home.clocks.wait(3_600)
+        assert (await port.export_bundle(home.folder / "two")).envelopes == 0
+        assert bag.mail.carried == {}
+        assert await bag.store.mail() == []
+        assert await port._mailbag() is bag
 
 
-async def test_mail_lives_seven_days_by_everybodys_own_time(
-    homes: list[Home], tmp_path: Path
-) -> None:
-    writer, carrier, _ = homes
-    await send(writer, 1)
-    await writer.export(tmp_path / "one")
-    await carrier.take(tmp_path / "one")
-    for day in range(1, 9):
-        for home in (writer, carrier):
-            home.clock.pass_days(0.99)
-            assert await home.carried() == (1 if day < 8 else 0), day
-            await home.export(tmp_path / "again")
+# --- between openings ---------------------------------------------------------------------------
 
 
-async def test_a_clock_that_jumps_takes_a_day_of_life_at_most(homes: list[Home]) -> None:
-    writer = homes[0]
-    await send(writer, 1, life=2 * 24 * 60)
-    for jump in (TEN_YEARS_MS, -2 * TEN_YEARS_MS):
-        writer.clock.error += jump
-        async with open_port(writer.folder, writer.around) as port:
-            bag = await bag_of(port)
-            (one,) = bag.mail.carried.values()
-            assert bag.mail.life(one.until, bag.now) == 24 * 60
-            await keep(bag, MailChanges())
-    assert MAX_GAP_S == 24 * 3_600
+@pytest.mark.parametrize("jump", [TEN_YEARS_MS, -TEN_YEARS_MS])
+async def test_a_clock_that_jumps_takes_a_day_of_life_at_most(home: Home, jump: int) -> None:
+    await home.send(1, life=2 * 24 * 60)
+    home.clocks.error += jump
+    async with home.open() as (_, bag, _):
+        (one,) = bag.mail.carried.values()
+        assert bag.mail.life(one.until, bag.now) == (24 * 60 if jump > 0 else 2 * 24 * 60)
 
 
-async def test_a_clock_that_jumps_while_the_home_is_open_takes_a_day_at_most(
-    homes: list[Home],
-) -> None:
-    writer = homes[0]
-    async with open_port(writer.folder, writer.around) as port:
-        bag = await bag_of(port)
-        before = bag.mail.elapsed(bag.now)
-        for jump, gone in ((TEN_YEARS_MS, MAX_GAP_S), (-2 * TEN_YEARS_MS, 0)):
-            writer.clock.error += jump
-            assert bag.mail.elapsed(bag.now) - before == gone
+async def test_a_clock_that_is_set_right_counts_again_from_the_next_opening_on(home: Home) -> None:
+    home.clocks.error = TEN_YEARS_MS
+    await home.send(1, life=4 * 24 * 60)
+    home.clocks.error = 0
+    for day in (0, 1, 2):
+        assert await home.carried() == 1
+        async with home.open() as (_, bag, _):
+            assert bag.mail.elapsed(bag.now) == day * DAY_S
+        home.clocks.wait(DAY_S)
 
 
-async def test_tokens_travel_too_and_carriers_let_go(homes: list[Home], tmp_path: Path) -> None:
-    writer, carrier, reader = homes
-    await send(writer, 1, 2)
-    await writer.export(tmp_path / "one")
-    for home in (carrier, reader):
-        await home.take(tmp_path / "one")
-    async with open_port(reader.folder, reader.around) as port:
-        bag = await bag_of(port)
-        await keep(bag, bag.mail.release(envelope(1).tag, material("token 1", 16), bag.now))
-    assert await reader.export(tmp_path / "back") == 1
-    assert await carrier.take(tmp_path / "back") == 0
-    assert await carrier.carried() == 1
-    assert await writer.take(tmp_path / "back") == 0
-    assert await writer.carried() == 1
+async def test_a_note_that_is_lost_makes_no_mail_live_for_ever(home: Home) -> None:
+    for number in range(30):
+        await home.send(number, life=MAX_LIFE_MIN)
+        home.clocks.wait(DAY_S)
+    async with home.open() as (_, bag, _):
+        await bag.store.set_note(ELAPSED, b"nonsense")
+    async with home.open() as (_, bag, _):
+        # what was sent last may live for all its life again, and the others as much less as before
+        lives = sorted(bag.mail.life(one.until, bag.now) for one in bag.mail.carried.values())
+        assert lives == [(day * DAY_S) // 60 for day in range(2, 8)]
 
 
-async def test_of_a_limited_bundle_mail_gets_a_quarter(homes: list[Home], tmp_path: Path) -> None:
-    writer = homes[0]
-    await send(writer, *range(40))
-    async with open_port(writer.folder, writer.around) as port:
-        limited = await port.export_bundle(tmp_path / "one", max_bytes=20_000)
-    assert 0 < limited.envelopes < 12
-    assert limited.bytes <= 20_000
-    assert limited.blocks == 2
+async def test_a_home_without_mail_keeps_nothing_of_it(home: Home) -> None:
+    async with home.open() as (_, bag, _):
+        home.clocks.wait(5 * DAY_S)
+        await bag.settle()
+        assert await bag.store.note(ELAPSED) is None
 
 
-async def test_what_is_no_envelope_is_refused_and_the_rest_taken(homes: list[Home]) -> None:
-    writer = homes[0]
-    async with open_port(writer.folder, writer.around) as port:
-        bag = await bag_of(port)
-        parcels = [Parcel(b"\x80", 3, 60, 0), Parcel(envelope(5).raw, 3, 60, 0)]
-        taken = bag.take(Envelopes(parcels))
-    assert (taken.new, taken.refused) == (1, 1)
+# --- what opening costs -------------------------------------------------------------------------
 
 
-async def test_a_damaged_note_of_elapsed_time_begins_it_again(homes: list[Home]) -> None:
-    writer = homes[0]
-    async with open_port(writer.folder, writer.around) as port:
-        bag = await bag_of(port)
-        await bag.store.set_note("elapsed", b"nonsense")
-        again = await bag_of(port)
-        assert again.mail.elapsed(again.now) == 0
+class Counted(MemoryStore):
+    """A store that counts what it is asked for, and the bytes of mail that it gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+        self.bytes = 0
+
+    @override
+    async def mail(self) -> list[MailRow]:
+        self.calls["mail"] += 1
+        rows = await super().mail()
+        self.bytes += sum(len(row.content) for row in rows)
+        return rows
+
+    @override
+    async def mail_sizes(self) -> dict[bytes, int]:
+        self.calls["mail_sizes"] += 1
+        return await super().mail_sizes()
+
+    @override
+    async def envelopes(self, idents: Any) -> list[bytes]:
+        self.calls["envelopes"] += 1
+        raws = await super().envelopes(idents)
+        self.bytes += sum(map(len, raws))
+        return raws
+
+    @override
+    async def note(self, name: str) -> bytes | None:
+        self.calls["note"] += 1
+        return await super().note(name)
+
+    @override
+    async def absorb(self, batch: Batch, **how: Any) -> Any:
+        self.calls["absorb"] += 1
+        return await super().absorb(batch, **how)
+
+
+def around(clocks: Clocks) -> Surroundings:
+    return Surroundings(clocks.now, bytes, clocks.steady)
+
+
+@pytest.mark.parametrize("many", [1, 300])
+async def test_opening_reads_no_envelope_and_asks_as_often_for_many_as_for_one(many: int) -> None:
+    store, clocks = Counted(), Clocks()
+    bag = await Mailbag.open(store, bytes(32), around(clocks))
+    for number in range(many):
+        await bag.keep(bag.mail.deposit(envelope(number, 4_096), 8, MAX_LIFE_MIN, bag.now))
+    store.calls.clear()
+    again = await Mailbag.open(store, bytes(32), around(clocks))
+    assert store.calls == {"mail": 1, "note": 1, "mail_sizes": 1, "absorb": 1}
+    assert store.bytes == 0
+    assert again.mail.carried.keys() == bag.mail.carried.keys()
+    assert {one.size for one in again.mail.carried.values()} == {len(envelope(0, 4_096).raw)}
+
+
+async def test_opening_a_home_without_mail_asks_twice_and_writes_nothing() -> None:
+    store = Counted()
+    await Mailbag.open(store, bytes(32), around(Clocks()))
+    assert store.calls == {"mail": 1, "note": 1}
+
+
+# --- in meetings --------------------------------------------------------------------------------
+
+
+async def _bag(number: int, clocks: Clocks) -> Mailbag:
+    store = MemoryStore(new_run=lambda: material(f"run {number}", 8))
+    around = Surroundings(clocks.now, lambda size: material(f"{number}", size), clocks.steady)
+    return await Mailbag.open(store, device_keys(number).public, around)
+
+
+async def _meet(bag: Mailbag, link: MemoryLink, *, is_initiator: bool) -> None:
+    number = 1 if is_initiator else 2
+    policy = Policy(device_keys(number).public, person_key(number).signing.public)
+    holdings = Holdings(bag.store, policy, mail=bag.mail)
+    around = bag.elapsed.around
+    await hold_meeting(
+        link,
+        holdings,
+        bag.store,
+        Dating(holdings, bag),
+        clock=around.now,
+        binding=BINDING,
+        is_initiator=is_initiator,
+        secret=bytes(32),
+        steady=around.steady,
+    )
+
+
+@pytest.mark.parametrize("error", OFF)
+def test_what_came_in_a_meeting_lives_by_the_same_clock_as_what_came_by_file(error: int) -> None:
+    class Running(Clocks):
+        """Its steady clock is the loop's, which began long ago."""
+
+        @override
+        def steady(self) -> float:
+            return 5_000_000.0 + asyncio.get_running_loop().time()
+
+    async def scenario() -> None:
+        here, there = await _bag(1, Running()), await _bag(2, Running(error))
+        await asyncio.sleep(30 * DAY_S)
+        await here.keep(here.mail.deposit(envelope(1), 8, 60, here.now))
+        one, other = MemoryLink.pair()
+        await asyncio.gather(
+            _meet(here, one, is_initiator=True), _meet(there, other, is_initiator=False)
+        )
+        (row,) = [row for row in await there.store.mail() if row.what is MailWhat.CARRIED]
+        left_s = row.until - there.mail.elapsed(there.now)
+        assert 59 * 60 <= left_s <= 60 * 60
+        # with it was kept how much time had passed there
+        assert await there.store.note(ELAPSED) is not None
+        await asyncio.sleep(3_600)
+        await there.settle()
+        assert there.mail.carried == {}
+        assert await there.store.mail() == []
+
+    run_virtual(scenario())
+
+
+async def test_other_batches_of_a_meeting_are_kept_as_they_are() -> None:
+    store, clocks = Counted(), Clocks()
+    bag = await Mailbag.open(store, bytes(32), around(clocks))
+    keeper = Dating(store, bag)
+    await bag.keep(bag.mail.deposit(envelope(1), 8, 60, bag.now))
+    before = await store.note(ELAPSED)
+    clocks.wait(60)
+    await keeper.absorb(Batch(notes={"x": b"y"}), seen=0, durable=False)
+    assert await store.note(ELAPSED) == before
+    await keeper.absorb(Batch(mail=[MailRow(MailWhat.TOKEN, bytes(32))]), seen=0, durable=False)
+    assert await store.note(ELAPSED) != before
+
+
+async def test_no_changes_of_no_mail_are_no_batch() -> None:
+    store = Counted()
+    bag = await Mailbag.open(store, bytes(32), around(Clocks()))
+    await bag.keep(MailChanges())
+    assert "absorb" not in store.calls

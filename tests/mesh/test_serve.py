@@ -23,14 +23,18 @@ from tests.ledger.stores import live
 from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, forked, run_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ledger.chain import Log
     from ledger.run import Run
     from ledger.store.base import LogKey, Store
 
 
-async def served(store: Store, max_bytes: int | None = None) -> list[bytes]:
+async def served(
+    store: Store, max_bytes: int | None = None, mail: Sequence[bytes] = ()
+) -> list[bytes]:
     room = None if max_bytes is None else max_bytes - LEAST_BYTES // 2
-    return [raw async for raw in serve(store, await plan(store, room), Packer())]
+    return [raw async for raw in serve(store, await plan(store, room), Packer(), mail)]
 
 
 async def bundled(store: Store, max_bytes: int | None = None) -> bytes:
@@ -74,6 +78,15 @@ def test_statements_and_proofs_come_first() -> None:
     evidence = [Number.STATEMENTS, Number.PROOFS, Number.PROOFS]
     assert numbers[:3] == evidence
     assert set(numbers[3:]) == {Number.DATA}
+
+
+def test_mail_comes_behind_the_evidence_and_ahead_of_the_blocks() -> None:
+    async def scenario() -> list[bytes]:
+        return await served(await varied(), mail=[b"one", b"two"])
+
+    messages = live(scenario())
+    assert messages[3:5] == [b"one", b"two"]
+    assert {raw[1] for raw in messages[5:]} == {Number.DATA}
 
 
 def test_all_that_a_store_serves_verifies() -> None:

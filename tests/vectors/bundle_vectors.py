@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gossip.bundle import FRAME_HEAD_BYTES, MAGIC, BundleWriter
+from gossip.bundle import FRAME_HEAD_BYTES, MAGIC
+from gossip.bundle_open import BundleWriter
 from ledger.codec import context, encode
 from ledger.keys import sha256
 from tests.vectors.cast import dice, first_block, stretch
