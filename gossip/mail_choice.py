@@ -1,8 +1,9 @@
 """Which of the envelopes that a peer offers are asked for, and in which order.
 
-What few others near here offer comes first, then the youngest. But every third, from the first on,
-is drawn: it is one of this node's own, and where there is none anything that is new to it. So its
-own comes early, and the peer sees nothing by which he could tell it from what was drawn by chance.
+What few others near here offer comes first, then the youngest. But one after each offer, and else
+every fourth, is drawn: it is one of this node's own, and where there is none anything that is new
+to it. So its own comes early, and the peer sees nothing by which he could tell it from what was
+drawn by chance.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EVERY: Final = 3
-"""Of so many envelopes that are asked for one is drawn."""
-MOST_VAIN: Final = 4
+EVERY: Final = 4
+"""Of so many envelopes that are asked for one at least is drawn."""
+MOST_VAIN: Final = 2
 """So many that nobody but a reader would keep are asked for in a meeting, whosever they are."""
 MOST_TOGETHER: Final = 8
 """So many are under way at a time where they come fast,"""
@@ -94,7 +95,8 @@ class Choice:
         self._mine: list[tuple[bytes, int, Row]] = []
         self._fill: list[tuple[bytes, int, Row]] = []
         self._waiting: dict[int, bool] = {}
-        self._asked = self._vain = 0
+        self._vain = self._since = 0
+        self._is_due = False
         self.together = 1
 
     def add(self, row: Row, *, is_wanted: bool) -> None:
@@ -117,20 +119,25 @@ class Choice:
     def _queue(self, row: Row) -> None:
         heappush(self._wanted, (self._crowd(row), -(row.until or 0), row.index, row))
 
+    def offered(self) -> None:
+        """Note that an offer is at its end."""
+        self._is_due = True
+
     def next(self, may: May) -> tuple[Row, bool] | None:
         """Return what is asked for next, and whether it was drawn; None if nothing is.
 
         Args:
             may: Whether a row may be asked for now; another is passed over this time.
         """
-        is_drawn = self._asked % EVERY == 0
+        is_drawn = self._is_due or self._since >= EVERY - 1
         row = self._drawn(may) if is_drawn else self._best(may)
         if row is None:
             is_drawn = not is_drawn
             row = self._drawn(may) if is_drawn else self._best(may)
         if row is None:
             return None
-        self._asked += 1
+        self._is_due &= not is_drawn
+        self._since = 0 if is_drawn else self._since + 1
         self._vain += not self._waiting.pop(row.index)
         return row, is_drawn
 

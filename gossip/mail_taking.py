@@ -119,6 +119,8 @@ class MailTaking:
             for row in rows:
                 self._look(row, is_single=is_single)
         self._take_tokens(message.receipts)
+        if message.envelopes or message.singles:
+            self._choice.offered()
         self._settle_page(len(self._pages) - 1)
         self.pump()
 
