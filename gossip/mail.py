@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.claims import Claims
 from gossip.envelope import MAX_COPIES, MAX_LIFE_MIN, Envelope, Parcel, Receipt, lock_of
+from gossip.policy import Quota
 from ledger.store.base import MailRow, MailWhat
 
 if TYPE_CHECKING:
@@ -40,14 +41,14 @@ class MailLimits:
 
     Attributes:
         envelopes: Carried for others, at most; one's own come on top.
-        bytes: Of those.
+        bytes: Of those; whoever has another quota takes its ``mail_bytes``.
         share: Of ``envelopes`` that one contact may have brought, while there is no room.
         strangers: Of ``envelopes`` that all strangers together may have.
         memory: Envelopes that were let go, and tokens, remembered each.
     """
 
     envelopes: int = 4_096
-    bytes: int = 50 << 20
+    bytes: int = Quota().mail_bytes
     share: float = 0.1
     strangers: float = 0.1
     memory: int = 8_192

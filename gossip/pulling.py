@@ -92,8 +92,7 @@ class Pulling:
 
     def _consider_log(self, wanted: Wanted, key: LogKey) -> None:
         setting = self._talk.setting
-        person = setting.catalogue.person(key[0])
-        rank = setting.policy.rank(key, person)
+        rank = setting.catalogue.rank(key)
         is_too_much = rank is not None and self._is_too_much(key, rank)
         if rank is not None and setting.catalogue.floor(key, rank) == NEVER:
             self._settle(wanted, clean=True)  # it was let go

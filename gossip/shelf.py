@@ -19,6 +19,7 @@ from ledger.store.base import Batch, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from random import Random
 
     from gossip.policy import Policy
     from ledger.block import Block
@@ -126,6 +127,19 @@ class Shelf:
             },
             devices=devices,
         )
+
+    def let_go(self, dice: Random) -> Batch | None:
+        """Return the batch that makes room, None where there is enough.
+
+        Whoever takes it lets the catalogue learn that, and asks again.
+
+        Args:
+            dice: Chooses among strangers.
+        """
+        floors = self.room.victims(dice)
+        if not floors:
+            return None
+        return Batch(floors=floors, notes={WANTS_NOTE: self.policy.wants})
 
     def _wants(self, key: LogKey) -> bool:
         return key not in self.policy.headers_only

@@ -7,11 +7,12 @@ import os
 import re
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gossip.control import MAIL_RUN_BYTES
+from gossip.mail import MailLimits
 from ledger.block import SALT_BYTES
 from ledger.errors import PassalongError
 from ledger.keys import PersonKey
@@ -22,6 +23,7 @@ from ledger.views.contacts import Contact, list_contacts, resolve
 from ledger.views.timeline import FeedPost, Timeline
 from mesh.addressing import Readers
 from mesh.mailbag import Mailbag
+from mesh.making_room import MakingRoom
 from mesh.node import (
     SOCIAL_LOG,
     Node,
@@ -54,12 +56,17 @@ from mesh.writer import Draft
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from gossip.policy import Policy
     from ledger.block import Block
     from ledger.views.people import People
     from mesh.port import File, Progress
 
 NEARBY_HOPS: Final = 3
 NEARBY_MS: Final = 24 * 60 * 60 * 1_000
+_SHORT_OF_ROOM: Final = (
+    "there was no more room, and some of what others wrote was let go; to keep more, write a larger"
+    " room_mb into config.toml"
+)
 _DIGITS: Final = re.compile("[0-9a-f]{1,64}")
 _LEAST_DIGITS: Final = 8
 _LAST: Final = 1 << 40
@@ -156,6 +163,8 @@ class DirectPort:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._store = node.store
+        self._room = MakingRoom(node.store, node.quota, self._policy)
+        node.writer.heard = self._room.heard
         self._exporting = asyncio.Lock()
 
     async def whoami(self) -> WhoAmI:
@@ -240,6 +249,7 @@ class DirectPort:
         changed = await self._store.set_following(person, following=following)
         if not following and not changed:
             raise NotFoundError(f"you do not follow {people.name(person) or person.hex()}")
+        self._room.forget()
         return _contact_row(person, people.name(person), following=following)
 
     async def contacts(self) -> list[ContactRow]:
@@ -296,16 +306,25 @@ class DirectPort:
     async def _mailbag(self) -> Mailbag:
         around, own = self._node.around, self._node.secrets.keys.public
         return await Mailbag.open(
-            self._store, own, now_ms=around.now, run=around.random(MAIL_RUN_BYTES)
+            self._store,
+            own,
+            now_ms=around.now,
+            run=around.random(MAIL_RUN_BYTES),
+            limits=MailLimits(bytes=self._node.quota.mail_bytes),
         )
 
-    async def _bearer(self) -> Bearer:
+    async def _policy(self) -> Policy:
         secrets: Secrets = self._node.secrets
-        policy = await policy_of(self._store, secrets.keys.public, secrets.person)
-        return Bearer(self._store, secrets.keys, policy, self._node.around.random)
+        device, person = secrets.keys.public, secrets.person
+        return await policy_of(self._store, device, person, self._node.quota)
+
+    async def _bearer(self) -> Bearer:
+        keys = self._node.secrets.keys
+        return Bearer(self._store, keys, await self._policy(), self._node.around.random)
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
-        return await import_bundle(
+        before = self._room.let_go
+        done = await import_bundle(
             self._node.writer,
             source,
             own=self._node.secrets.keys.public,
@@ -314,6 +333,8 @@ class DirectPort:
             seen=self._node.around.now(),
             progress=progress,
         )
+        short = [_SHORT_OF_ROOM] if self._room.let_go > before else []
+        return replace(done, warnings=[*done.warnings, *short])
 
     async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:
         return await import_folder(folder, lambda file: self.import_bundle(file, progress=progress))

@@ -18,7 +18,7 @@ from gossip.notes import (
     seen_note,
     told_note,
 )
-from gossip.policy import Peer, Policy
+from gossip.policy import Peer, Policy, Quota
 from gossip.sealing import can_seal_to
 from ledger.errors import PassalongError
 from ledger.link import SCHEME, Link
@@ -75,10 +75,10 @@ class Bearer:
     random: Callable[[int], bytes]
 
 
-async def policy_of(store: Store, device: bytes, person: bytes) -> Policy:
+async def policy_of(store: Store, device: bytes, person: bytes, quota: Quota) -> Policy:
     """Return what a node cares about: nobody is blocked and no closed group joined as yet."""
-    known = await store.known()
-    return Policy(device, person, frozenset(one.person for one in known if one.following))
+    followed = frozenset(one.person for one in await store.known() if one.following)
+    return Policy(device, person, followed, quota=quota)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class Absorption(BatchBodies):
             self._changes.notes[ROLLED_BACK] = b"\x01"
             self.outcome.rolled_back = True
         self._changes.lift = batch.lift
+        await self._flush()
         for key, floor in batch.floors.items():
             await self._forget(key, floor)
         await self._flush()
