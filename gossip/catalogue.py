@@ -48,6 +48,7 @@ class Changes:
         devices: (log 0, seq 1) of devices, with their bodies.
         dropped: Logs of which nothing is left.
         floors: Logs of which blocks were let go.
+        lifted: Whether those that were before are forgotten.
         arrivals: What arrived, ascending; or nothing, then ``newest`` says what did.
         newest: The newest arrival of each log.
         run: The run that ``arrivals`` belong to.
@@ -62,6 +63,7 @@ class Changes:
     devices: Iterable[Block] = ()
     dropped: Sequence[LogKey] = ()
     floors: Mapping[LogKey, Floor] = field(default_factory=dict)
+    lifted: bool = False
     arrivals: Sequence[Arrival] = ()
     newest: Mapping[LogKey, Newest] = field(default_factory=dict)
     run: bytes | None = None
@@ -129,10 +131,11 @@ class Catalogue:
         for block in changes.devices:
             author = block.header.author
             keys |= {(author, number) for number in self._numbers.get(author, ())}
+        self.floors = {} if changes.lifted else self.floors
         self.floors |= changes.floors
         for key in changes.dropped:
             self._drop(key)
-            keys |= {key, *self._siblings(key)}
+        keys |= set(changes.dropped)
         for key in changes.logs:
             self._numbers.setdefault(key[0], set()).add(key[1])
             if key[1] == 0:
@@ -156,12 +159,6 @@ class Catalogue:
         told = set(changes.logs) | {(device, 0) for device in changes.statements}
         told |= set(changes.dropped)
         return {key: key in began for key in sorted(told)}
-
-    def _siblings(self, key: LogKey) -> list[LogKey]:
-        """Return the logs that depend on what ``key`` says of its device."""
-        if key[1] != 0:
-            return []
-        return [(key[0], number) for number in self._numbers.get(key[0], ())]
 
     def _drop(self, key: LogKey) -> None:
         self.sizes.drop(key, self.logs.pop(key, None))

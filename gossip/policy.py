@@ -126,7 +126,8 @@ class Quota:
             own: Bytes of one's own blocks.
         """
         rest = max(self.high_mark - own, 0)
-        circle = max(self.share(CIRCLE_CLASS) - own, int(rest * LEAST_FOR_CIRCLE))
+        circle = self.share(CIRCLE_CLASS)
+        circle = max(circle - own, min(circle, int(rest * LEAST_FOR_CIRCLE)))
         others = {rank: self.share(rank) for rank in FIRST_TO_GO if rank != CIRCLE_CLASS}
         asked, left = sum(others.values()), rest - circle
         if asked > left:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from gossip.catalogue import Catalogue, Changes
 from gossip.effects import Answer, Arrivals, Bodiless, Branches, EnvelopesOf, Query, Spans
+from gossip.policy import REST_CLASS
 from gossip.room import Room
 from gossip.standing import MAX_MISSING
 from ledger.run import SIGNED_EVERY
@@ -93,9 +94,10 @@ class Shelf:
         """
         devices = await self._new_devices(absorbed)
         about = await self._about(absorbed.logs, set(absorbed.revoked), devices)
-        dropped, floors = absorbed.dropped, absorbed.floors
         news = replace(about, arrivals=absorbed.arrivals, run=absorbed.run)
-        return replace(news, dropped=dropped, floors=floors)
+        return replace(
+            news, dropped=absorbed.dropped, floors=absorbed.floors, lifted=absorbed.lifted
+        )
 
     async def _new_devices(self, absorbed: Absorbed) -> list[Block]:
         """Return the device blocks of devices of which none was known."""
@@ -136,10 +138,17 @@ class Shelf:
         Args:
             dice: Chooses among strangers.
         """
-        floors = self.room.victims(dice)
+        floors, notes = self.room.victims(dice), {WANTS_NOTE: self.policy.wants}
         if not floors:
             return None
-        return Batch(floors=floors, notes={WANTS_NOTE: self.policy.wants})
+        if len(floors) + len(self.catalogue.floors) <= MAX_FLOORS:
+            return Batch(floors=floors, notes=notes)
+        return Batch(floors=self._remembered() | floors, notes=notes, lift=True)
+
+    def _remembered(self) -> dict[LogKey, Floor]:
+        """Return half of what was let go: strangers' logs that went first are forgotten first."""
+        floors = sorted(self.catalogue.floors.items(), key=lambda one: one[1].rank != REST_CLASS)
+        return dict(floors[-MAX_FLOORS // 2 :])
 
     def _wants(self, key: LogKey) -> bool:
         return key not in self.policy.headers_only

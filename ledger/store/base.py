@@ -257,6 +257,7 @@ class Absorbed:
         devices: Blocks at (log 0, seq 1) that were not held, as far as they came with a body.
         dropped: Logs of which nothing is left.
         floors: Logs of which blocks were let go.
+        lifted: Whether all floors that were before were forgotten.
         mail: Rows of mail that were put.
     """
 
@@ -274,12 +275,13 @@ class Absorbed:
     devices: list[Block] = field(default_factory=list)
     dropped: list[LogKey] = field(default_factory=list)
     floors: dict[LogKey, Floor] = field(default_factory=dict)
+    lifted: bool = False
     mail: Sequence[MailRow] = ()
 
     @property
     def is_news(self) -> bool:
         """Whether any log is not what it was, or is wanted less."""
-        return bool(self.arrivals or self.logs or self.floors)
+        return bool(self.arrivals or self.logs or self.floors or self.lifted)
 
 
 class Known(NamedTuple):

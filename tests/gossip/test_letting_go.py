@@ -146,19 +146,19 @@ def test_a_forked_log_goes_as_a_whole_and_its_author_stays_convicted(
 
 def test_what_convicts_somebody_counts_and_goes_with_his_device() -> None:
     # given a friend who forks one log after the other, each of blocks that go
-    device, log = FRIEND.twin(), OTHER
-    node = node_with(20_000)
+    device, node = FRIEND.twin(), node_with(20_000)
     node.hold([device.root])
-    catalogue = node.holdings.catalogue
-    while catalogue.holds(device.public):
-        forked = {key for key, one in catalogue.logs.items() if one.fork is not None}
-        assert len(catalogue.proofs) == len(forked) == log - OTHER
+    catalogue, proven = node.holdings.catalogue, []
+    for log in range(OTHER, OTHER + 40):
         writes(device, 20, log)
         node.hold(device.logs[log], forks(device, 18, 2, log))
         is_kept(node)
-        log += 1
+        if not catalogue.holds(device.public):
+            break
+        proven.append(len(catalogue.proofs))
     # then he is let go as a whole in the end, with all that convicts him
-    assert log > OTHER + 10
+    assert proven == list(range(1, len(proven) + 1))
+    assert 10 < len(proven) < 39
     assert now_run(node.store.proofs()) == []
 
 
@@ -252,6 +252,42 @@ def test_what_a_file_brings_again_goes_first() -> None:
     assert held(other, device) == []
     assert floors(other)[device.public, SOCIAL] == Floor(401, CIRCLE_CLASS)
     is_kept(other)
+
+
+def test_of_what_was_let_go_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossip.shelf.MAX_FLOORS", 40)
+    node = node_with(CAP)
+    friend = FRIEND.twin()
+    writes(friend, 200)
+    node.hold_device(friend)
+    mine, last = (friend.public, SOCIAL), floors(node)
+    for number in range(60, 160):
+        node.hold_device(stranger(number))
+        after = floors(node)
+        assert len(after) <= 40 + len(after.keys() - last.keys())
+        assert after[mine].rank == CIRCLE_CLASS, "strangers' are forgotten first"
+        last = after
+    assert {key for key in last if key != mine} <= {
+        (Device(number).public, log) for number in range(60, 160) for log in (0, SOCIAL)
+    }
+    assert 10 < len(last) <= 42
+    is_kept(node)
+
+
+def test_strangers_however_many_make_nobody_else_s_things_go() -> None:
+    member = Device(61, 61)
+    node = node_with(CAP, groups={GROUP: material("a group", 16)})
+    kept = [FRIEND.twin(), COUSIN.twin(), member]
+    for device, log in zip(kept, (SOCIAL, SOCIAL, GROUP), strict=True):
+        writes(device, 12, log)
+        node.hold_device(device)
+    before = node.ids()
+    for number in range(70, 130):
+        node.hold_device(stranger(number, 14))
+    after = node.ids()
+    assert {key: after[key] for key in before} == before
+    assert len(floors(node)) > 20
+    is_kept(node)
 
 
 # --- log 0 --------------------------------------------------------------------------------------
@@ -350,23 +386,6 @@ def test_beside_many_own_blocks_the_cap_is_kept_all_the_same() -> None:
     is_kept(node)
 
 
-def test_what_is_freed_is_room_for_a_while() -> None:
-    # every class is full to the brim, and a little more of each comes in turn
-    node = node_with(CAP)
-    devices = [FRIEND.twin(), COUSIN.twin()]
-    for device in devices:
-        writes(device, 300)
-        node.hold_device(device)
-    quota, room, rounds = node.policy.quota, node.holdings.room, 0
-    for turn in range(40):
-        device, before = devices[turn % 2], room.used
-        writes(device, 1)
-        node.hold(device.logs[SOCIAL][-1:])
-        rounds += room.used < before
-        is_kept(node)
-    assert 0 < rounds <= 40 * 700 // (quota.high_mark - quota.low_mark) + 1
-
-
 # --- what it costs ------------------------------------------------------------------------------
 
 
@@ -381,13 +400,13 @@ class Counting(Policy):
         return super().rank(key, person)
 
 
-MANY = 20_000
+MANY = 3_000
 
 
 def crowded(logs: Sequence[Log], **cares: Any) -> Room:  # noqa: ANN401
     """Return a room full of ``logs``, of which nobody has the blocks."""
-    whole = sum(log.bytes for log in logs)
-    policy = Counting(bytes(32), bytes(32), quota=Quota(whole), **cares)
+    whole = Quota(sum(log.bytes for log in logs))
+    policy = Counting(bytes(32), bytes(32), **{"quota": whole} | cares)
     catalogue = Catalogue(policy)
     catalogue.learn(Changes(logs={(log.author, log.number): log for log in logs}))
     Counting.asked = 0
@@ -412,6 +431,20 @@ def test_what_to_let_go_is_found_by_looking_at_each_log_once(shape: str) -> None
     gone = room.victims(Random(1))
     assert len(gone) * 500 >= room.used - room._policy.quota.low_mark
     assert Counting.asked <= 3 * len(logs)
+
+
+def test_where_all_classes_are_full_each_gives_a_little_and_that_is_room_for_a_while() -> None:
+    logs = [made_up(number, GROUP) for number in range(1, 901)]
+    logs += [made_up(number, SOCIAL) for number in range(1_000, 1_901)]
+    whole = Quota(1_000_000, circle=0, wider=0, groups=0.45, strangers=0.45)
+    room = crowded(logs, groups={GROUP: bytes(16)}, quota=whole)
+    assert room.used - 500 == whole.high_mark == sum(whole.shares(0).values())
+    gone = room.victims(Random(1))
+    assert whole.low_mark - 1_000 <= room.used - 500 * len(gone) <= whole.low_mark
+    left = 450_000 * whole.low_mark // whole.high_mark
+    for log in (GROUP, SOCIAL):
+        lost = sum(key[1] == log for key in gone)
+        assert 0 <= left - 500 * (900 + (log == SOCIAL) - lost) <= 1_000
 
 
 def test_while_there_is_room_no_log_is_looked_at() -> None:

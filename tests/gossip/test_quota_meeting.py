@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typing_extensions import override
@@ -13,15 +13,23 @@ from typing_extensions import override
 from gossip.effects import End
 from gossip.session import Session
 from gossip.wire import Data
-from ledger.store.base import NEVER, Batch, Floor, LogKey
+from ledger.store.base import NEVER, Batch, Floor
 from mesh.holdings import Holdings
 from tests.gossip.meetings import Meeting, Node, Side, now_run
-from tests.gossip.test_room import FRIEND, friend, held, is_exact, node_with, quota, stranger
-from tests.strategies import SOCIAL, make_body, material, run_of
+from tests.gossip.test_room import (
+    COUSIN,
+    FRIEND,
+    friend,
+    held,
+    is_exact,
+    node_with,
+    quota,
+    stranger,
+)
+from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, make_body, material, run_of
 
 if TYPE_CHECKING:
     from gossip.policy import Peer
-    from tests.strategies import Device
 
 CAP = 100_000
 HOUR_S = 3_600.0
@@ -38,7 +46,7 @@ class Invited(Meeting):
 
 
 def hold(
-    left: Node, right: Node, number: int, kind: type[Meeting] = Meeting, *, contacts: bool = True
+    left: Node, right: Node, number: float, kind: type[Meeting] = Meeting, *, contacts: bool = True
 ) -> Meeting:
     """Let two nodes meet; meetings are an hour apart."""
     binding = material(f"quota meeting {number}")
@@ -158,6 +166,76 @@ def test_between_a_full_node_and_another_all_that_was_not_let_go_is_equal() -> N
     is_exact(left)
 
 
+# --- nodes that care for the same, and have no room for it --------------------------------------
+
+
+def crowd(log: int) -> list[Device]:
+    """Return a friend and a friend's friend who wrote too much, and a friend who did not."""
+    devices = [friend(40), friend(8, COUSIN), friend(6, OTHER)]
+    for device in devices[:2]:
+        for number in range(140):
+            device.write(log=log, body=make_body("x", None, [], bytes(500), time=number))
+    return devices
+
+
+OTHER = Device(52, 52)
+CARES: dict[str, Any] = {
+    "followed": frozenset({FRIEND.person.signing.public, OTHER.person.signing.public})
+}
+
+
+@pytest.mark.parametrize("log", [SOCIAL, 2, GROUP, IDENTITY])
+@pytest.mark.parametrize("forked", [False, True])
+def test_two_full_nodes_that_follow_the_same_do_not_feed_each_other_for_ever(
+    log: int, *, forked: bool
+) -> None:
+    left, right = node_with(CAP, **CARES), node_with(70_000, number=2, seed=2, **CARES)
+    devices, source = crowd(log), Node(3)
+    for device in devices:
+        source.hold_device(device)
+    if forked:
+        twin = devices[0].twin()
+        del twin.logs[log][-3:]
+        source.hold(twin.write_many(2, "otherwise", log=log))
+    for node in (left, right):
+        hold(node, source, 0)
+    sent = [blocks_sent(hold(left, right, n)) for n in range(1, 12)]
+    assert sent[-5:] == [0] * 5
+    again = [blocks_sent(hold(node, source, n)) for n in (12, 13) for node in (left, right)]
+    assert again[-2:] == [0, 0]
+    for node in (left, right):
+        assert is_within(node)
+        assert len(held(node, OTHER)) == 6, "who wrote little keeps it"
+        is_exact(node)
+
+
+def test_of_a_friend_of_whom_all_went_what_he_writes_from_then_on_comes() -> None:
+    left, right = node_with(30_000, **CARES), Node(2)
+    device = friend(30)
+    for number in range(40):
+        device.write(log=GROUP, body=make_body("x", None, [], bytes(500), time=number))
+    right.hold_device(device)
+    hold(left, right, 0)
+    assert held(left, FRIEND) == []
+    right.hold(device.write_many(3)[-3:])
+    hold(left, right, 1)
+    assert held(left, FRIEND) == [31, 32, 33]
+    assert blocks_sent(hold(left, right, 2)) == 0
+
+
+def test_a_verdict_that_outlived_its_log_is_told() -> None:
+    left, right = node_with(30_000, **CARES), Node(2)
+    device = friend(60)
+    twin = device.twin()
+    del twin.logs[SOCIAL][-3:]
+    left.hold([device.root], device.logs[SOCIAL], twin.write_many(2, "otherwise"))
+    key = (FRIEND.public, SOCIAL)
+    assert held(left, FRIEND) == []
+    hold(left, right, 0)
+    assert right.holdings.catalogue.logs[key].fork == 58
+    assert blocks_sent(hold(left, right, 1)) == 0
+
+
 # --- while room is short ------------------------------------------------------------------------
 
 
@@ -227,13 +305,13 @@ def test_a_link_brings_no_more_than_its_part_in_an_hour() -> None:
 
 
 def test_whom_a_person_asked_to_meet_brings_all() -> None:
-    left, right = tight(), Node(2)
-    device = stranger(60, 30)
+    left, other, right = tight(), tight(), Node(2)
+    device = stranger(60, 100)
     right.hold_device(device)
     hold(left, right, 0, Invited)
-    key: LogKey = (device.public, SOCIAL)
-    came = len(held(left, device)) == 30
-    assert came or now_run(left.store.floors())[key] == Floor(NEVER, 6)
+    hold(other, right, 0)
+    assert (len(held(left, device)), len(held(other, device))) == (100, 64)
+    assert is_within(left)
     assert blocks_sent(hold(left, right, 1)) == 0
 
 
@@ -269,3 +347,136 @@ def test_a_cut_meeting_of_a_full_node_leaves_it_sound(cut: int) -> None:
     for number in range(1, 4):
         hold(left, right, number)
     is_exact(left)
+
+
+# --- what had to wait -----------------------------------------------------------------------------
+
+
+def ballast(node: Node) -> Device:
+    """Fill a node with what a friend's friend wrote in a group that it is not in."""
+    device = COUSIN.twin()
+    for number in range(40):
+        device.write(log=GROUP, body=make_body("x", None, [], bytes(16_000), time=number))
+    node.hold_device(device)
+    assert node.holdings.room.is_tight
+    assert is_within(node)
+    return device
+
+
+def unballast(node: Node) -> None:
+    node.absorb(Batch(floors={(COUSIN.public, GROUP): Floor(NEVER, 5)}))
+    assert not node.holdings.room.is_tight
+
+
+@pytest.mark.parametrize("contacts", [True, False])
+def test_what_was_put_off_while_room_was_short_comes_once_there_is_room(*, contacts: bool) -> None:
+    shares = {"wider": 0.65, "circle": 0.1, "slack": 0.3}
+    left, right = node_with(MEGABYTE, quota=quota(MEGABYTE, **shares)), Node(2)
+    ballast(left)
+    # a long one of which a part comes, and more than a link may bring in an hour
+    devices = [stranger(60, 150), *full_of(right, *range(61, 75), count=12)]
+    right.hold_device(devices[0])
+    hold(left, right, 0, contacts=contacts)
+    counts = [len(held(left, device)) for device in devices]
+    assert counts[0] < 150
+    assert 0 in counts
+    assert now_run(left.store.floors()) == {}
+    unballast(left)
+    hold(left, right, 0.1, contacts=contacts)
+    assert [len(held(left, device)) for device in devices] == [150, *[12] * 14]
+    assert blocks_sent(hold(left, right, 1, contacts=contacts)) == 0
+    is_exact(left)
+
+
+def test_of_a_log_that_was_put_off_the_rest_comes_once_there_is_room() -> None:
+    shares = {"wider": 0.65, "circle": 0.1, "slack": 0.3}
+    left, right = node_with(MEGABYTE, quota=quota(MEGABYTE, **shares)), Node(2)
+    ballast(left)
+    device = stranger(60, 150)
+    right.hold_device(device)
+    hold(left, right, 0)
+    assert len(held(left, device)) == 64
+    unballast(left)
+    hold(left, right, 0.1)
+    assert len(held(left, device)) == 150
+
+
+def test_whoever_was_not_begun_with_in_this_hour_is_begun_with_in_the_next() -> None:
+    left, right = tight(), Node(2)
+    devices = full_of(right, *range(60, 100), count=12)
+    came = []
+    for number in range(4):
+        hold(left, right, number)
+        came.append(sum(bool(held(left, device)) for device in devices))
+    assert came[0] < came[1] < came[2] < len(devices)
+
+
+def test_a_new_author_brings_little_over_a_link_however_large_his_blocks_are() -> None:
+    left, right = tight(), Node(2)
+    device = Device(60, 60)
+    for number in range(200):
+        device.write(body=make_body("x", None, [], bytes(1_000), time=number))
+    right.hold_device(device)
+    hold(left, right, 0)
+    # what is asked for ends on a signature, every 64th block
+    assert len(held(left, device)) == 64
+    room, key = left.holdings.room, (device.public, SOCIAL)
+    assert left.holdings.catalogue.logs[key].bytes > 65_536
+    assert room.allowance(key, right.device.public, 3_599) == 0
+    assert room.allowance(key, right.device.public, 3_600) == 65
+
+
+# --- who counts otherwise than before -----------------------------------------------------------
+
+THEIRS = material("a group", 16)
+
+
+def outcast(**cares: Any) -> tuple[Node, Node, Device]:  # noqa: ANN401
+    """Return a node that let a stranger go, one that holds him, and him."""
+    left, right = node_with(CAP, **cares), Node(2)
+    devices = [stranger(number) for number in range(60, 90)]
+    for device in devices:
+        right.hold_device(device)
+    for number in range(3):
+        hold(left, right, number)
+    gone = now_run(left.store.floors())
+    return left, right, next(one for one in devices if (one.public, 0) in gone)
+
+
+@pytest.mark.parametrize("contacts", [True, False])
+def test_a_stranger_that_went_and_then_writes_to_ones_group_is_held_with_his_log_0(
+    *, contacts: bool
+) -> None:
+    left, right, device = outcast(groups={GROUP: THEIRS})
+    right.hold(device.write_many(5, log=GROUP))
+    for number in range(3, 6):
+        hold(left, right, number, contacts=contacts)
+    catalogue = left.holdings.catalogue
+    assert held(left, device, 0) == [1]
+    assert catalogue.logs[device.public, GROUP].head == 5
+    assert held(left, device) == [], "as a stranger's, that is still let go"
+    assert is_within(left)
+    is_exact(left)
+    assert blocks_sent(hold(left, right, 6, contacts=contacts)) == 0
+
+
+def test_that_costs_being_told_again_once() -> None:
+    left, right, device = outcast(groups={GROUP: THEIRS})
+    right.hold(device.write_many(5, log=GROUP))
+    for number in range(3, 6):
+        hold(left, right, number)
+    unchanged = hold(left, right, 6).bytes
+    right.hold(device.write_many(1, log=GROUP)[-1:])
+    hold(left, right, 7)
+    assert left.holdings.catalogue.logs[device.public, GROUP].head == 6
+    assert hold(left, right, 8).bytes == unchanged
+
+
+@pytest.mark.parametrize("cut", range(200, 3_000, 311))
+def test_a_cut_does_not_make_that_be_forgotten(cut: int) -> None:
+    left, right, device = outcast(groups={GROUP: THEIRS})
+    right.hold(device.write_many(5, log=GROUP))
+    Meeting(left, right, cut=cut, binding=material("cut")).run()
+    for number in range(3, 6):
+        hold(left, right, number)
+    assert left.holdings.catalogue.logs[device.public, GROUP].head == 5

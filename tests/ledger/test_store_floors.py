@@ -225,6 +225,37 @@ async def test_a_floor_is_changed_by_the_next() -> None:
             assert await held_in(store) == list(range(150, 201))
 
 
+async def test_floors_that_are_lifted_are_forgotten_and_others_put_in_their_place() -> None:
+    other = (Device(7).public, SOCIAL)
+    async with both() as stores:
+        await full(stores, [(1, 200)])
+        await let_go(stores, 100)
+        batch = Batch(floors={other: Floor(NEVER, RANK)}, lift=True)
+        outcome = await offer(stores, batch)
+        assert (outcome.lifted, outcome.is_news) == (True, True)
+        for store in stores:
+            assert await store.floors() == {other: Floor(NEVER, RANK)}
+        outcome = await offer(stores, Batch(lift=True))
+        assert (outcome.lifted, outcome.is_news) == (True, True)
+        assert not (await offer(stores, Batch())).is_news
+
+
+async def test_the_size_of_all_is_that_of_its_logs_and_proofs() -> None:
+    left, right = forked(20, 90, 4)
+    async with both() as stores:
+        for store in stores:
+            assert await store.size() == 0
+        await offer(stores, runs(run_of([Device().root]), run_of(left), run_of(right)))
+        proofs = sum(len(proof.encode()) for proof in await stores[0].proofs())
+        assert proofs > 300
+        for store in stores:
+            blocks = sum(log.bytes for log in await store.logs())
+            assert await store.size() == blocks + proofs
+        await let_go(stores, NEVER)
+        for store in stores:
+            assert await store.size() == proofs + block_bytes(Device().root)
+
+
 async def test_what_comes_with_a_floor_goes_with_it() -> None:
     async with both() as stores:
         await offer(stores, runs(run_of([Device().root])))

@@ -123,12 +123,16 @@ async def test_what_a_friend_wrote_stays_longer_than_what_strangers_did(port: Di
 
 
 async def test_whom_one_follows_from_now_on_is_no_stranger_any_more(port: DirectPort) -> None:
-    await bring(port, *(writer(number, 10) for number in range(60, 72)))
-    await bring(port, writer(50, 5))
+    # given a home without room, in which strangers have no more than their part
+    await bring(port, writer(51, 1), writer(50, 3))
+    await port.follow(Device(51, 51).person.signing.public.hex())
+    await bring(port, writer(51, 80))
+    assert port._room.let_go > 0
+    # when one of them is followed, and others come who are too much
     await port.follow(FRIEND.person.signing.public.hex())
     for number in range(80, 92):
-        await bring(port, writer(number, 8))
-    assert (await held(port._store))[FRIEND.public, SOCIAL] == 5
+        await bring(port, writer(number, 16))
+    assert (await held(port._store))[FRIEND.public, SOCIAL] == 3
     await is_kept(port)
 
 
@@ -169,6 +173,18 @@ async def test_ones_own_posts_never_go_however_many_there_are(port: DirectPort) 
     await bring(port, writer(60, 3))
     mine = port._node.secrets.keys.public
     assert await held(port._store) == {(mine, 0): 1, (mine, SOCIAL): 131}
+
+
+async def test_a_file_brings_all_at_once_however_short_room_is(port: DirectPort) -> None:
+    # over a link 16 blocks would be asked for at first
+    for _ in range(114):
+        await port.post("x" * 8_000)
+    quota, device = port._node.quota, Device(60, 60)
+    assert quota.low_mark < await port._store.size() <= quota.high_mark
+    device.write_many(20)
+    await bring(port, device)
+    assert (await held(port._store))[device.public, SOCIAL] == 20
+    await is_kept(port)
 
 
 async def test_mail_has_its_tenth_of_the_same_cap(port: DirectPort) -> None:
