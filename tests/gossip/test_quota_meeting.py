@@ -8,6 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typing_extensions import override
 
 from gossip.effects import End
@@ -26,12 +28,14 @@ from tests.gossip.test_room import (
     quota,
     stranger,
 )
+from tests.gossip.worlds import part
 from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, make_body, material, run_of
 
 if TYPE_CHECKING:
     from gossip.policy import Peer
 
 CAP = 100_000
+THEIRS = material("a group", 16)
 HOUR_S = 3_600.0
 
 
@@ -206,6 +210,58 @@ def test_two_full_nodes_that_follow_the_same_do_not_feed_each_other_for_ever(
     for node in (left, right):
         assert is_within(node)
         assert len(held(node, OTHER)) == 6, "who wrote little keeps it"
+        is_exact(node)
+
+
+contents = st.lists(
+    st.tuples(
+        st.sampled_from([50, 51, 52, 60, 61, 62, 63]),
+        st.sampled_from([IDENTITY, SOCIAL, SOCIAL, 2, GROUP, GROUP + 1]),
+        st.integers(1, 70),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def filled(node: Node, written: list[tuple[int, int, int, bool]]) -> None:
+    """Let a node take what devices wrote; each of them twice from some block on, if it forks."""
+    for number, log, count, forks in written:
+        device = Device(number, number)
+        for time in range(count):
+            device.write(log=log, body=make_body("x", None, [], bytes(500), time=time))
+        node.hold_device(device)
+        if forks and count > 3:
+            twin = device.twin()
+            del twin.logs[log][-2:]
+            node.hold(twin.write_many(2, "otherwise", log=log))
+
+
+@part(5)
+@given(
+    left_holds=contents,
+    right_holds=contents,
+    caps=st.tuples(*2 * [st.integers(8_000, 90_000)]),
+    contacts=st.booleans(),
+    grouped=st.booleans(),
+)
+def test_whatever_two_full_nodes_hold_they_come_to_rest(
+    left_holds: list[tuple[int, int, int, bool]],
+    right_holds: list[tuple[int, int, int, bool]],
+    caps: tuple[int, int],
+    *,
+    contacts: bool,
+    grouped: bool,
+) -> None:
+    cares: dict[str, Any] = {"groups": {GROUP: THEIRS}} if grouped else {}
+    left, right = (node_with(cap, number=n + 1, seed=n, **cares) for n, cap in enumerate(caps))
+    filled(left, left_holds)
+    filled(right, right_holds)
+    sent = [blocks_sent(hold(left, right, n, contacts=contacts)) for n in range(14)]
+    assert sent[-3:] == [0, 0, 0]
+    for node in (left, right):
+        assert node.holdings.room.used <= node.policy.quota.high_mark
         is_exact(node)
 
 
@@ -427,8 +483,6 @@ def test_a_new_author_brings_little_over_a_link_however_large_his_blocks_are() -
 
 
 # --- who counts otherwise than before -----------------------------------------------------------
-
-THEIRS = material("a group", 16)
 
 
 def outcast(**cares: Any) -> tuple[Node, Node, Device]:  # noqa: ANN401
