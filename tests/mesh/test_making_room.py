@@ -10,12 +10,14 @@ import pytest
 from gossip.policy import CIRCLE_CLASS
 from gossip.wire import Data, encode_message
 from ledger.store.base import NEVER, Batch, Floor, Store
+from ledger.store.memory import MemoryStore
 from mesh.direct import DirectPort, init_home, open_port
 from mesh.holdings import Holdings
 from mesh.paths import CONFIG
-from tests.gossip.held import bundle, raw_run
+from mesh.sneakernet import export_bundle, import_bundle
+from tests.gossip.held import WHEN, bundle, raw_run
 from tests.mesh.places import World
-from tests.strategies import GROUP, SOCIAL, Device, make_body
+from tests.strategies import GROUP, SOCIAL, Device, forked, make_body, run_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -191,3 +193,17 @@ async def test_mail_has_its_tenth_of_the_same_cap(port: DirectPort) -> None:
     bag = await port._mailbag()
     assert bag.mail.limits.bytes == MIB // 10
     assert port._node.quota.high_mark + bag.mail.limits.bytes <= MIB
+
+
+async def test_a_verdict_whose_log_went_goes_into_a_file() -> None:
+    left, right = forked(20, 30, 4)
+    key, file = (Device().public, SOCIAL), BytesIO()
+    here, there = MemoryStore(), MemoryStore()
+    for blocks in ([Device().root], left, right):
+        await here.absorb(Batch(runs=[run_of(blocks)]), seen=WHEN, durable=True)
+    await here.absorb(Batch(floors={key: Floor(NEVER, CIRCLE_CLASS)}), seen=WHEN, durable=True)
+    done = await export_bundle(here, file)
+    taken = await import_bundle(there, BytesIO(file.getvalue()), seen=WHEN)
+    assert (done.blocks, taken.new_blocks, taken.refused, taken.complete) == (1, 1, 0, True)
+    assert await there.proofs() == await here.proofs()
+    assert [log.fork for log in await there.logs()] == [None, 20]
