@@ -98,12 +98,16 @@ class Quota:
     @property
     def low_mark(self) -> int:
         """Bytes down to which is freed; from there on room is short."""
-        return int(self.cap * (1 - self.mail - self.slack))
+        return max(int(self.cap * (1 - self.mail - self.slack)), 0)
 
     @property
     def high_mark(self) -> int:
         """Bytes of blocks beyond which something goes; the rest is for mail."""
         return int(self.cap * (1 - self.mail))
+
+    def lowered(self, size: int) -> int:
+        """Return to what ``size`` bytes come down: as the high mark does to the low."""
+        return size * self.low_mark // max(self.high_mark, 1)
 
     @property
     def mail_bytes(self) -> int:

@@ -73,12 +73,12 @@ class Room(Strangers):
             return {}
         held, gone = self._held(), Gone(self._catalogue)
         rest = max(quota.high_mark - held.own, 0)
-        excess = self.used - held.own - rest * quota.low_mark // quota.high_mark
+        excess = self.used - held.own - quota.lowered(rest)
         shares, over = quota.shares(held.own), {rank: held.bytes(rank) for rank in FIRST_TO_GO}
         choosers = {rank: self._chooser(rank, held, gone, dice) for rank in FIRST_TO_GO}
-        for mark in (quota.high_mark, quota.low_mark):
+        for parts in (shares, {rank: quota.lowered(share) for rank, share in shares.items()}):
             for rank, chooser in choosers.items():
-                need = min(excess, over[rank] - shares[rank] * mark // quota.high_mark)
+                need = min(excess, over[rank] - parts[rank])
                 saved = chooser.choose(need)
                 excess, over[rank] = excess - saved, over[rank] - saved
                 if not chooser.is_through:

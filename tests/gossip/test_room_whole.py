@@ -74,6 +74,22 @@ def test_ones_own_blocks_count_with_the_circle_until_that_leaves_too_little() ->
     assert set(whole.shares(900_000).values()) == set(whole.shares(2_000_000).values()) == {0}
 
 
+@pytest.mark.parametrize(
+    "nothing", [Quota(1), Quota(10, 0, 0, 0, 1, 0), Quota(100_000, 0, 0, 0, 0.95, 0.05, slack=0.1)]
+)
+def test_where_there_is_no_room_at_all_only_ones_own_blocks_are_kept(nothing: Quota) -> None:
+    assert 0 <= nothing.low_mark <= nothing.high_mark
+    node = node_with(1, quota=nothing)
+    node.write("mine")
+    friend = FRIEND.twin()
+    writes(friend, 20, EVIDENCE)
+    node.hold_device(friend)
+    node.hold_device(stranger(60, 20))
+    assert len(held(node, node.device)) == 1
+    assert {author for author, _ in node.holdings.catalogue.logs} == {node.device.public}
+    is_kept(node)
+
+
 def test_beside_many_own_blocks_the_cap_is_kept_all_the_same() -> None:
     node = node_with(CAP)
     for number in range(110):
