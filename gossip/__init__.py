@@ -15,9 +15,12 @@ A meeting, from the outside in:
 What they stand on:
 
     catalogue    what is held, in memory; standing and digest are its hashes
-    shelf        keeps the catalogue in agreement with a store; room says what goes when it is full
+    shelf        keeps the catalogue in agreement with a store; sizes says how much it is
+    room         what goes when that is too much: letting_go in which order, strangers how fast
+                 their things come
     mail         what is carried for others: envelope says what that is
-    policy       what is wanted and offered, and how much; claims says who is asked for it
+    policy       what is wanted and offered, and how much; limits bounds a meeting; claims says
+                 who is asked for it
     cursor       what was processed of another store; notes keeps it between meetings
     wire, control, control_reader, control_writer, postal, number, frontier    messages' bytes
     bundle       the sneakernet file; bundle_open writes it, bundle_sealed, bundle_header and

@@ -11,7 +11,8 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from gossip.digest import Digest
-from gossip.policy import PUBLIC
+from gossip.policy import PUBLIC, best_class
+from gossip.sizes import Sizes
 from gossip.standing import Standing, branches_digest, place_of, standing_of
 from ledger.chain import Log
 from ledger.kinds.device import claimed_person, person_of
@@ -47,6 +48,7 @@ class Changes:
         devices: (log 0, seq 1) of devices, with their bodies.
         dropped: Logs of which nothing is left.
         floors: Logs of which blocks were let go.
+        lifted: Whether those that were before are forgotten.
         arrivals: What arrived, ascending; or nothing, then ``newest`` says what did.
         newest: The newest arrival of each log.
         run: The run that ``arrivals`` belong to.
@@ -61,6 +63,7 @@ class Changes:
     devices: Iterable[Block] = ()
     dropped: Sequence[LogKey] = ()
     floors: Mapping[LogKey, Floor] = field(default_factory=dict)
+    lifted: bool = False
     arrivals: Sequence[Arrival] = ()
     newest: Mapping[LogKey, Newest] = field(default_factory=dict)
     run: bytes | None = None
@@ -78,6 +81,7 @@ class Catalogue:
         proofs: Of forked logs.
         runs: The store's, ascending.
         bytes: Of headers and bodies in all.
+        sizes: How much that is of each device, with what convicts it.
         floors: Logs of which blocks were let go.
     """
 
@@ -86,6 +90,7 @@ class Catalogue:
         self.proofs: dict[LogKey, ForkProof] = {}
         self.runs: list[StoreRun] = []
         self.bytes = 0
+        self.sizes = Sizes()
         self.floors: dict[LogKey, Floor] = {}
         self._policy = policy
         self._statements: dict[bytes, Sequence[Revocation]] = {}
@@ -99,6 +104,10 @@ class Catalogue:
         self._scopes: dict[bytes | None, Digest] = {PUBLIC: self._digest()}
         self._recent: Digest | None = None
         self._named: dict[int, list[LogKey]] | None = None
+        self._named_of: dict[bytes, list[int]] = {}
+        for author, number in policy.named:
+            if number > 1:
+                self._named_of.setdefault(author, []).append(number)
 
     def _digest(self, keys: Iterable[LogKey] = ()) -> Digest:
         return Digest(lambda key: self._known(key).digest, keys)
@@ -122,6 +131,7 @@ class Catalogue:
         for block in changes.devices:
             author = block.header.author
             keys |= {(author, number) for number in self._numbers.get(author, ())}
+        self.floors = {} if changes.lifted else self.floors
         self.floors |= changes.floors
         for key in changes.dropped:
             self._drop(key)
@@ -130,13 +140,13 @@ class Catalogue:
             self._numbers.setdefault(key[0], set()).add(key[1])
             if key[1] == 0:
                 self._persons.pop(key[0], None)
-            self.bytes += changes.logs[key].bytes - (
-                self.logs[key].bytes if key in self.logs else 0
-            )
+            proof, before = changes.proofs.get(key), self.logs.get(key)
+            self.sizes.put(key, before, changes.logs[key], proof)
             self.logs[key] = changes.logs[key]
             _set(self._missing, key, changes.missing.get(key))
-            _set(self.proofs, key, changes.proofs.get(key))
+            _set(self.proofs, key, proof)
             _set(self._branches, key, self._branches_of(key, changes.branches.get(key, ())))
+        self.bytes = self.sizes.whole.bytes
         for device, statements in changes.statements.items():
             _set(self._statements, device, statements or None)
         self._arrived(changes)
@@ -151,8 +161,7 @@ class Catalogue:
         return {key: key in began for key in sorted(told)}
 
     def _drop(self, key: LogKey) -> None:
-        log = self.logs.pop(key, None)
-        self.bytes -= log.bytes if log is not None else 0
+        self.sizes.drop(key, self.logs.pop(key, None))
         for shelf in (self.proofs, self._branches, self._missing, self._newest):
             shelf.pop(key, None)
         numbers = self._numbers.get(key[0], set())
@@ -162,6 +171,18 @@ class Catalogue:
             self._persons.pop(key[0], None)
         if not numbers:
             self._numbers.pop(key[0], None)
+
+    def rank(self, key: LogKey) -> int | None:
+        """Return the class in which a log is wanted, None if it is not.
+
+        Log 0 of a device counts in the best class of all logs of it that are held, or wanted by
+        name: without it these would be detached, and nobody would know whose they are.
+        """
+        policy, person = self._policy, self.person(key[0])
+        if key[1] != 0:
+            return policy.rank(key, person)
+        numbers = {0, 1, *self._numbers.get(key[0], ()), *self._named_of.get(key[0], ())}
+        return best_class(policy.rank((key[0], number), person) for number in numbers)
 
     def floor(self, key: LogKey, rank: int) -> int:
         """Return the first seq of a log that is wanted, as far as it was not let go.
@@ -273,6 +294,11 @@ class Catalogue:
         """Then there is no saying whose it is."""
         log = self.logs.get((device, 0))
         return log is not None and log.fork == 1
+
+    def holds(self, device: bytes) -> bool:
+        """Say whether something is held of log 0 of a device, and so what convicts it."""
+        log = self.logs.get((device, 0))
+        return log is not None and log.bytes > 0
 
     def numbers(self, device: bytes) -> frozenset[int]:
         """Return the logs of a device of which something is held."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from gossip.carried import MAX_SPREAD, STRANGER
+from gossip.policy import Quota
 
 if TYPE_CHECKING:
     from gossip.carried import Carried
@@ -32,7 +33,7 @@ class MailLimits:
 
     Attributes:
         envelopes: Carried for others, at most; one's own come on top.
-        bytes: Of those.
+        bytes: Of those; whoever has another quota takes its ``mail_bytes``.
         share: Of ``envelopes`` that one contact may have brought, while there is no room.
         strangers: Of ``envelopes`` that all strangers together may have.
         memory: Envelopes that were let go, and tokens, remembered each.
@@ -40,7 +41,7 @@ class MailLimits:
     """
 
     envelopes: int = 4_096
-    bytes: int = 50 << 20
+    bytes: int = Quota().mail_bytes
     share: float = 0.25
     strangers: float = 0.1
     memory: int = 8_192

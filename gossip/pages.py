@@ -118,6 +118,7 @@ class Processed:
         self._before = seen
         self._ranges: tuple[tuple[int, int], ...] = ()
         self.is_changed = False
+        self._is_void = False
         if told is not None and seen is not None and seen.run == told.run:
             self._ranges = seen.clipped(told.lsn)
 
@@ -152,7 +153,14 @@ class Processed:
         if self._told is not None and self._told.lsn:
             self.add(1, self._told.lsn)
 
+    def forget(self) -> None:
+        """Have all told again in the next meeting: more of it is wanted by now."""
+        self.is_changed |= self._told is not None and not self._is_void
+        self._is_void = True
+
     @property
     def seen(self) -> Seen | None:
         """What to remember."""
-        return Seen(self._run, self._ranges) if self._ranges and self._run else None
+        if self._is_void or not self._ranges or not self._run:
+            return None
+        return Seen(self._run, self._ranges)

@@ -10,15 +10,31 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gossip.claims import PATIENCE_S
-from gossip.control import MIN_FRAME_BYTES
-from gossip.number import MAX_MESSAGE_BYTES
+from gossip.limits import MAX_PAGE, Limits
 from ledger.codec import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ledger.store.base import LogKey
+
+__all__ = [
+    "CIRCLE_CLASS",
+    "EVIDENCE_CLASS",
+    "FIRST_GROUP_LOG",
+    "FIRST_TO_GO",
+    "GROUP_CLASS",
+    "LEAST_FOR_CIRCLE",
+    "MAX_PAGE",
+    "PUBLIC",
+    "REST_CLASS",
+    "WIDER_CLASS",
+    "Limits",
+    "Peer",
+    "Policy",
+    "Quota",
+    "best_class",
+]
 
 PUBLIC: Final = b""
 """Name of the scope of what is open to everybody."""
@@ -28,8 +44,10 @@ CIRCLE_CLASS: Final = 3
 WIDER_CLASS: Final = 5
 REST_CLASS: Final = 6
 FIRST_GROUP_LOG: Final = 1 << 31
-MAX_PAGE: Final = 256
-"""So many of the longest mentions fit into the shortest frame."""
+LEAST_FOR_CIRCLE: Final = 0.25
+"""Of what one's own blocks leave, those followed have so much at least."""
+FIRST_TO_GO: Final = (REST_CLASS, WIDER_CLASS, GROUP_CLASS, CIRCLE_CLASS)
+"""In which order classes are worth more, when there is no more room."""
 
 
 class Peer(NamedTuple):
@@ -42,56 +60,6 @@ class Peer(NamedTuple):
 
     device: bytes
     person: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of a meeting.
-
-    Attributes:
-        frame: Longest message taken, bytes.
-        window: Bytes of bulk under way.
-        receive: Bytes of bulk taken in one meeting, or None.
-        send: Bytes of bulk sent in one meeting, or None.
-        page: Mentions in a page.
-        logs: Logs of a device nobody knows that are taken.
-        newest: Blocks of a log that are fetched ahead of its older ones,
-        newest_above: if more than so many are missing.
-        recent: Logs that strangers are told of, those that changed last.
-        asks: Requests about one mention of a log.
-        unwanted: Blocks that were not asked for until a peer is left.
-        greeting: Seconds to wait for HELLO.
-        silence: Seconds to wait for anything that was asked for.
-        stall: Seconds to wait for what is due from the peer without being asked for, or for one
-            answer while others come: the peer may be waiting for others itself.
-        settle: Seconds in which small news is gathered: lsns without mentions, cursors to save.
-        patience: Seconds until another is asked for the same.
-    """
-
-    frame: int = MAX_MESSAGE_BYTES
-    window: int = 1 << 20
-    receive: int | None = None
-    send: int | None = None
-    page: int = MAX_PAGE
-    logs: int = 256
-    newest: int = 20
-    newest_above: int = 200
-    recent: int = 1_000
-    asks: int = 24
-    unwanted: int = 512
-    greeting: float = 10.0
-    silence: float = 30.0
-    stall: float = 120.0
-    settle: float = 1.0
-    patience: float = PATIENCE_S
-
-    def __post_init__(self) -> None:
-        if not MIN_FRAME_BYTES <= self.frame <= MAX_MESSAGE_BYTES:
-            raise ValueError(f"a frame limit is {MIN_FRAME_BYTES} to {MAX_MESSAGE_BYTES} bytes")
-        if self.window < self.frame:
-            raise ValueError(f"a window of {self.window} bytes, less than a frame has")
-        if not 1 <= self.page <= MAX_PAGE:
-            raise ValueError(f"a page has 1 to {MAX_PAGE} mentions, not {self.page}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +98,45 @@ class Quota:
     @property
     def low_mark(self) -> int:
         """Bytes down to which is freed; from there on room is short."""
-        return int(self.cap * (1 - self.mail - self.slack))
+        return max(int(self.cap * (1 - self.mail - self.slack)), 0)
 
     @property
     def high_mark(self) -> int:
         """Bytes of blocks beyond which something goes; the rest is for mail."""
         return int(self.cap * (1 - self.mail))
 
+    def lowered(self, size: int) -> int:
+        """Return to what ``size`` bytes come down: as the high mark does to the low."""
+        return size * self.low_mark // max(self.high_mark, 1)
+
+    @property
+    def mail_bytes(self) -> int:
+        """Bytes of mail that is carried for others."""
+        return int(self.cap * self.mail)
+
     def share(self, rank: int) -> int:
         """Return the bytes that a class has for itself."""
         part = {CIRCLE_CLASS: self.circle, WIDER_CLASS: self.wider, GROUP_CLASS: self.groups}
         return int(self.cap * part.get(rank, self.strangers))
+
+    def shares(self, own: int) -> dict[int, int]:
+        """Return the bytes that others have in each class, once all is full.
+
+        One's own blocks count with the circle. Where they leave those followed less than
+        ``LEAST_FOR_CIRCLE`` of the rest, the others' classes become smaller for it: all of them
+        together are never more than the high mark leaves beside one's own.
+
+        Args:
+            own: Bytes of one's own blocks.
+        """
+        rest = max(self.high_mark - own, 0)
+        circle = self.share(CIRCLE_CLASS)
+        circle = max(circle - own, min(circle, int(rest * LEAST_FOR_CIRCLE)))
+        others = {rank: self.share(rank) for rank in FIRST_TO_GO if rank != CIRCLE_CLASS}
+        asked, left = sum(others.values()), rest - circle
+        if asked > left:
+            others = {rank: share * left // asked for rank, share in others.items()}
+        return {**others, CIRCLE_CLASS: circle}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +170,7 @@ class Policy:
     headers_only: frozenset[LogKey] = frozenset()
     public: bool = True
     live: bool = False
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     quota: Quota = Quota()
 
     @property
@@ -251,3 +247,8 @@ class Policy:
             or person in self.near
             or person in self.blocked
         )
+
+
+def best_class(ranks: Iterable[int | None]) -> int | None:
+    """Return which of some classes goes last when there is no more room."""
+    return max((r for r in ranks if r is not None), key=FIRST_TO_GO.index, default=None)

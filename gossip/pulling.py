@@ -92,8 +92,7 @@ class Pulling:
 
     def _consider_log(self, wanted: Wanted, key: LogKey) -> None:
         setting = self._talk.setting
-        person = setting.catalogue.person(key[0])
-        rank = setting.policy.rank(key, person)
+        rank = setting.catalogue.rank(key)
         is_too_much = rank is not None and self._is_too_much(key, rank)
         if rank is not None and setting.catalogue.floor(key, rank) == NEVER:
             self._settle(wanted, clean=True)  # it was let go
@@ -104,7 +103,17 @@ class Pulling:
         elif self._is_equal(wanted, key):
             self._settle(wanted, clean=True)
         elif not self._comparing.goes_on(wanted, rank):
+            self._miss_device(key, rank)
             self._pursue(wanted, key, rank)
+
+    def _miss_device(self, key: LogKey, rank: int) -> None:
+        """Have log 0 told again where it went, but would not have in this log's class."""
+        catalogue, root = self._talk.setting.catalogue, (key[0], 0)
+        if key[1] == 0 or root not in catalogue.floors or catalogue.holds(key[0]):
+            return
+        first = self.told.by_key.get(root)
+        if catalogue.floor(root, rank) != NEVER and (first is None or first.is_settled):
+            self.reading.processed.forget()
 
     def _is_equal(self, wanted: Wanted, key: LogKey) -> bool:
         """Say whether a log stands here as it does there."""

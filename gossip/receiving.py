@@ -97,8 +97,7 @@ class Receiving:
         setting, author = self._talk.setting, header.author
         if setting.room is None:
             return
-        person = setting.catalogue.person(author)
-        if setting.policy.rank((author, header.log), person) == REST_CLASS:
+        if setting.catalogue.rank((author, header.log)) == REST_CLASS:
             size = sum(len(raw) + len(body or b"") for raw, _, body in run.blocks)
             setting.room.take((author, header.log), self._talk.link, size, self._talk.now)
 

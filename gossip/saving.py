@@ -51,15 +51,15 @@ class Saving:
         """Keep what is processed so that it survives a power cut, then tell the peer."""
         peer, processed = self._talk.setting.peer, self._reading.processed
         self._unsaved_since = None
-        if self._is_saving or peer is None or processed.seen is None:
+        if self._is_saving or peer is None or not (processed.seen or processed.is_changed):
             return
         processed.is_changed = False
         self._is_saving = True
         batch = Batch(notes={seen_note(peer.device): self._remember(processed.seen)})
         self._talk.keep(batch, self._saved, durable=True)
 
-    def _remember(self, seen: Seen) -> bytes:
-        return remember(seen, self._talk.setting.policy.wants)
+    def _remember(self, seen: Seen | None) -> bytes | None:
+        return None if seen is None else remember(seen, self._talk.setting.policy.wants)
 
     def _saved(self, _: Absorbed) -> None:
         self._is_saving = False
@@ -81,7 +81,7 @@ class Saving:
         if not self._talk.scopes <= setting.shared | {PUBLIC}:
             groups = self._talk.scopes | setting.shared
             notes[groups_note(device)] = remember_groups(groups - {PUBLIC})
-        if self._reading.processed.is_changed and seen is not None:
+        if self._reading.processed.is_changed:
             notes[seen_note(device)] = self._remember(seen)
         if notes:
             self._talk.keep(Batch(notes=notes), lambda _: None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from gossip.catalogue import Catalogue, Changes
 from gossip.effects import Answer, Arrivals, Bodiless, Branches, EnvelopesOf, Query, Spans
+from gossip.policy import REST_CLASS
 from gossip.room import Room
 from gossip.standing import MAX_MISSING
 from ledger.run import SIGNED_EVERY
@@ -19,6 +20,7 @@ from ledger.store.base import Batch, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from random import Random
 
     from gossip.policy import Policy
     from ledger.block import Block
@@ -92,9 +94,10 @@ class Shelf:
         """
         devices = await self._new_devices(absorbed)
         about = await self._about(absorbed.logs, set(absorbed.revoked), devices)
-        dropped, floors = absorbed.dropped, absorbed.floors
         news = replace(about, arrivals=absorbed.arrivals, run=absorbed.run)
-        return replace(news, dropped=dropped, floors=floors)
+        return replace(
+            news, dropped=absorbed.dropped, floors=absorbed.floors, lifted=absorbed.lifted
+        )
 
     async def _new_devices(self, absorbed: Absorbed) -> list[Block]:
         """Return the device blocks of devices of which none was known."""
@@ -126,6 +129,26 @@ class Shelf:
             },
             devices=devices,
         )
+
+    def let_go(self, dice: Random) -> Batch | None:
+        """Return the batch that makes room, None where there is enough.
+
+        Whoever takes it lets the catalogue learn that, and asks again.
+
+        Args:
+            dice: Chooses among strangers.
+        """
+        floors, notes = self.room.victims(dice), {WANTS_NOTE: self.policy.wants}
+        if not floors:
+            return None
+        if len(floors) + len(self.catalogue.floors) <= MAX_FLOORS:
+            return Batch(floors=floors, notes=notes)
+        return Batch(floors=self._remembered() | floors, notes=notes, lift=True)
+
+    def _remembered(self) -> dict[LogKey, Floor]:
+        """Return half of what was let go: strangers' logs that went first are forgotten first."""
+        floors = sorted(self.catalogue.floors.items(), key=lambda one: one[1].rank != REST_CLASS)
+        return dict(floors[-MAX_FLOORS // 2 :])
 
     def _wants(self, key: LogKey) -> bool:
         return key not in self.policy.headers_only

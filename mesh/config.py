@@ -23,13 +23,19 @@ class Config:
     Attributes:
         lock_wait_s: How long a command waits for another one on the same home, seconds, 0 .. 3600.
         feed_limit: How many posts ``feed`` shows unless told, 1 .. 1,000,000.
+        room_mb: How much is kept of what others wrote, and of one's own, 1 .. 1,000,000 MiB.
     """
 
     lock_wait_s: int = 5
     feed_limit: int = 50
+    room_mb: int = 512
 
 
-_RANGES = {"lock_wait_s": (0, 3_600), "feed_limit": (1, 1_000_000)}
+_RANGES = {
+    "lock_wait_s": (0, 3_600),
+    "feed_limit": (1, 1_000_000),
+    "room_mb": (1, 1_000_000),
+}
 
 
 def load_config(path: Path) -> Config:

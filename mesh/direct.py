@@ -7,10 +7,11 @@ import os
 import re
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gossip.mail_room import MailLimits
 from ledger.block import SALT_BYTES
 from ledger.errors import PassalongError
 from ledger.keys import PersonKey
@@ -21,6 +22,7 @@ from ledger.views.timeline import FeedPost, Timeline
 from mesh.addressing import Readers
 from mesh.contacts import Contacts
 from mesh.mailbag import Mailbag
+from mesh.making_room import MakingRoom
 from mesh.node import (
     SOCIAL_LOG,
     Node,
@@ -53,12 +55,17 @@ from mesh.writer import Draft
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from gossip.policy import Policy
     from ledger.block import Block
     from ledger.views.people import People
     from mesh.port import File, Progress
 
 NEARBY_HOPS: Final = 3
 NEARBY_MS: Final = 24 * 60 * 60 * 1_000
+_SHORT_OF_ROOM: Final = (
+    "there was no more room, and some of what others wrote was let go; to keep more, write a larger"
+    " room_mb into config.toml"
+)
 _DIGITS: Final = re.compile("[0-9a-f]{1,64}")
 _LEAST_DIGITS: Final = 8
 _LAST: Final = 1 << 40
@@ -164,6 +171,8 @@ class DirectPort:
         self._node = node
         self._store = node.store
         self._contacts = Contacts(node)
+        self._room = MakingRoom(node.store, node.quota, self._policy)
+        node.writer.heard = self._room.heard
         self._exporting = asyncio.Lock()
         self._bag: Mailbag | None = None
         self._opening = asyncio.Lock()
@@ -232,10 +241,10 @@ class DirectPort:
         return near
 
     async def follow(self, person: str) -> ContactRow:
-        return await self._contacts.give(person, "following")
+        return self._changed(await self._contacts.give(person, "following"))
 
     async def unfollow(self, person: str) -> ContactRow:
-        return await self._contacts.take_back(person, "following")
+        return self._changed(await self._contacts.take_back(person, "following"))
 
     async def mute(self, person: str) -> ContactRow:
         return await self._contacts.give(person, "muted")
@@ -244,10 +253,15 @@ class DirectPort:
         return await self._contacts.take_back(person, "muted")
 
     async def block(self, person: str) -> ContactRow:
-        return await self._contacts.give(person, "blocked")
+        return self._changed(await self._contacts.give(person, "blocked"))
 
     async def unblock(self, person: str) -> ContactRow:
-        return await self._contacts.take_back(person, "blocked")
+        return self._changed(await self._contacts.take_back(person, "blocked"))
+
+    def _changed(self, row: ContactRow) -> ContactRow:
+        """Note that this node cares about others than before."""
+        self._room.forget()
+        return row
 
     async def contacts(self) -> list[ContactRow]:
         return await self._contacts.rows()
@@ -319,18 +333,26 @@ class DirectPort:
             if self._bag is not None:
                 await self._bag.settle()
                 return self._bag
-            own = self._node.secrets.keys.public
-            self._bag = await Mailbag.open(self._store, own, self._node.around)
+            own, limits = (
+                self._node.secrets.keys.public,
+                MailLimits(bytes=self._node.quota.mail_bytes),
+            )
+            self._bag = await Mailbag.open(self._store, own, self._node.around, limits)
             return self._bag
 
-    async def _bearer(self) -> Bearer:
+    async def _policy(self) -> Policy:
         secrets: Secrets = self._node.secrets
-        policy = await policy_of(self._store, secrets.keys.public, secrets.person)
-        return Bearer(self._store, secrets.keys, policy, self._node.around.random)
+        device, person = secrets.keys.public, secrets.person
+        return await policy_of(self._store, device, person, self._node.quota)
+
+    async def _bearer(self) -> Bearer:
+        keys = self._node.secrets.keys
+        return Bearer(self._store, keys, await self._policy(), self._node.around.random)
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
+        before = self._room.let_go
         async with self._mail() as mailbag:
-            return await import_bundle(
+            done = await import_bundle(
                 self._node.writer,
                 source,
                 own=self._node.secrets.keys.public,
@@ -339,6 +361,8 @@ class DirectPort:
                 seen=self._node.around.now(),
                 progress=progress,
             )
+        short = [_SHORT_OF_ROOM] if self._room.let_go > before else []
+        return replace(done, warnings=[*done.warnings, *short])
 
     async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:
         return await import_folder(folder, lambda file: self.import_bundle(file, progress=progress))

@@ -8,7 +8,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Self
 
 from gossip.claims import Claims
-from gossip.shelf import WANTS_NOTE, Shelf
+from gossip.shelf import Shelf
 from ledger.store.base import Batch
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Holdings:
         room: How full it is.
         mail: What mail it carries; None if it carries none.
         claims: What is being fetched by which meeting.
+        let_go: How often something of a log was let go.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Holdings:
         self.catalogue = self._shelf.catalogue
         self.room = self._shelf.room
         self.claims = Claims(policy.limits.patience)
+        self.let_go = 0
         self._store = store
         self._alone = asyncio.Lock()
         self._learning = asyncio.Lock()
@@ -109,16 +111,22 @@ class Holdings:
         Raises:
             StoreError: It could not be read about; that comes first next time.
         """
-        if absorbed.arrivals or absorbed.logs:
+        if absorbed.is_news:
             self._unlearned.append(absorbed)
         if absorbed.mail and self.mail is not None:
             await self._spread(self.mail, absorbed.mail)
         await self._learn_all()
-        while floors := self.room.victims(self._dice):
-            notes = {WANTS_NOTE: self.policy.wants}
-            batch = Batch(floors=floors, notes=notes)
-            gone = await self._store.absorb(batch, seen=0, durable=False)
-            self._unlearned.append(gone)
+        await self.make_room()
+
+    async def make_room(self) -> None:
+        """Let go what is beyond the cap; called where nothing else is being absorbed.
+
+        Raises:
+            StoreError: It could not be let go, or not be read about; that comes first next time.
+        """
+        while (batch := self._shelf.let_go(self._dice)) is not None:
+            self._unlearned.append(await self._store.absorb(batch, seen=0, durable=False))
+            self.let_go += len(batch.floors)
             await self._learn_all()
 
     async def _learn_all(self) -> None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gossip.policy import Quota
 from ledger.block import SALT_BYTES
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError, StoreError
@@ -129,7 +130,8 @@ async def found(
     """
     profile = None if name is None else profile_kind.Profile(around.now(), name)
     make_folder(folder)
-    async with open_store(folder, load_config(folder / CONFIG), around) as store:
+    config = load_config(folder / CONFIG)
+    async with open_store(folder, config, around) as store:
         kept = await store.note(_DEVICE)
         if kept is not None:
             if show_words or await store.note(ROLLED_BACK) is None:
@@ -187,11 +189,13 @@ class Node:
         secrets: Its device's.
         writer: Writes its device's logs.
         around: Clocks and randomness.
+        quota: How much it keeps.
     """
 
     def __init__(
-        self, store: Store, secrets: Secrets, writer: Writer, around: Surroundings
+        self, store: Store, secrets: Secrets, writer: Writer, around: Surroundings, quota: Quota
     ) -> None:
+        self.quota = quota
         self.store = store
         self.secrets = secrets
         self.writer = writer
@@ -217,7 +221,8 @@ async def open_node(folder: Path, around: Surroundings) -> AsyncIterator[Node]:
     """
     if not _is_home(folder):
         raise HomeError(f"there is no home in {folder}; make one with `passalong init`")
-    async with open_store(folder, load_config(folder / CONFIG), around) as store:
+    config = load_config(folder / CONFIG)
+    async with open_store(folder, config, around) as store:
         kept = await store.note(_DEVICE)
         if kept is None:
             raise HomeError(f"the home in {folder} was never finished; run `passalong init` again")
@@ -225,6 +230,6 @@ async def open_node(folder: Path, around: Surroundings) -> AsyncIterator[Node]:
         own = await store.logs([(secrets.keys.public, 0), (secrets.keys.public, SOCIAL_LOG)])
         writer = Writer(store, Heads.of(secrets.keys.signing, own), around.now)
         try:
-            yield Node(store, secrets, writer, around)
+            yield Node(store, secrets, writer, around, Quota(config.room_mb << 20))
         finally:
             await writer.close()

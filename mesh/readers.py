@@ -18,7 +18,7 @@ from gossip.notes import (
     seen_note,
     told_note,
 )
-from gossip.policy import Peer, Policy
+from gossip.policy import Peer, Policy, Quota
 from gossip.sealing import can_seal_to
 from ledger.errors import PassalongError
 from ledger.link import SCHEME, Link
@@ -75,7 +75,7 @@ class Bearer:
     random: Callable[[int], bytes]
 
 
-async def policy_of(store: Store, device: bytes, person: bytes) -> Policy:
+async def policy_of(store: Store, device: bytes, person: bytes, quota: Quota) -> Policy:
     """Return what a node cares about; no closed group is joined as yet."""
     known = await store.known()
     return Policy(
@@ -83,6 +83,7 @@ async def policy_of(store: Store, device: bytes, person: bytes) -> Policy:
         person,
         followed=frozenset(one.person for one in known if one.following),
         blocked=frozenset(one.person for one in known if one.blocked),
+        quota=quota,
     )
 
 

@@ -29,7 +29,7 @@ class Commons:
         self.verified = 0
         self._verdicts: dict[bytes, bool] = {}
         self._blocks: dict[tuple[bytes, bytes, bool], Block] = {}
-        self._logs: dict[Log, Log] = {}
+        self._logs: dict[tuple[Log, int], Log] = {}
         self._keys: dict[LogKey, LogKey] = {}
 
     def verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
@@ -50,8 +50,8 @@ class Commons:
         return Run(tuple(map(self.block, run.blocks)), run.hops)
 
     def log(self, log: Log) -> Log:
-        """Return the one ``Log`` equal to ``log``."""
-        return self._logs.setdefault(log, log)
+        """Return the one ``Log`` equal to ``log`` that takes as much."""
+        return self._logs.setdefault((log, log.bytes), log)
 
     def key(self, key: LogKey) -> LogKey:
         """Return the one key equal to ``key``."""

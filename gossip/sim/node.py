@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from gossip.claims import Claims
 from gossip.policy import Peer, Policy
-from gossip.shelf import WANTS_NOTE, Shelf
+from gossip.shelf import Shelf
 from gossip.sim.mailbox import Mailbox, carried
 from gossip.sim.seeds import drawn
 from ledger.block import DEVICE_KIND, ZEROS, Block, Header, body_hash, sign_block
@@ -146,7 +146,7 @@ class Node:
         self.shelf = finished(Shelf.open(self._store, self.policy))
         self.claims = Claims(self.policy.limits.patience)
         self.unread: list[bytes] = []
-        self.mailbox = None if mail is None else Mailbox(device, mail, self._keep_mail)
+        self.mailbox = self._mailbox(mail) if mail is not None else None
         self._open_mail()
         salt = drawn(seed, f"salt {number}", 16)
         self.keep(Batch(runs=[Run((self._identity.certified(salt),))]), 0.0)
@@ -162,6 +162,10 @@ class Node:
         self.shelf = finished(Shelf.open(self._store, self.policy))
         self.claims = Claims(self.policy.limits.patience)
         self._open_mail()
+
+    def _mailbox(self, mail: MailLimits) -> Mailbox:
+        limits = replace(mail, bytes=self.policy.quota.mail_bytes)
+        return Mailbox(self.policy.device, limits, self._keep_mail)
 
     def _open_mail(self) -> None:
         if self.mailbox is not None:
@@ -197,14 +201,14 @@ class Node:
         if batch.runs:
             batch = replace(batch, runs=[self._commons.run(run) for run in batch.runs])
         absorbed = self._take(batch, now)
-        while floors := self.shelf.room.victims(self._dice):
-            self._take(Batch(floors=floors, notes={WANTS_NOTE: self.policy.wants}), now)
+        while (gone := self.shelf.let_go(self._dice)) is not None:
+            self._take(gone, now)
         return absorbed
 
     def _take(self, batch: Batch, now: float) -> Absorbed:
         absorbed = finished(self._store.absorb(batch, seen=self._clock(now), durable=False))
         self._hear(absorbed)
-        if absorbed.arrivals or absorbed.logs:
+        if absorbed.is_news:
             self._share(absorbed)
             changed = self.shelf.catalogue.learn(finished(self.shelf.changes(absorbed)))
             for end in list(self.ends):

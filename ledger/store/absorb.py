@@ -59,7 +59,8 @@ class Absorption(BatchBodies):
         if any(author == batch.own for author, _ in touched):
             self._changes.notes[ROLLED_BACK] = b"\x01"
             self.outcome.rolled_back = True
-        self._changes.lift = batch.lift
+        self._changes.lift = self.outcome.lifted = batch.lift
+        await self._flush()
         for key, floor in batch.floors.items():
             await self._forget(key, floor)
         await self._flush()

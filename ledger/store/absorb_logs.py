@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ledger.block import ZEROS
+from ledger.block import MAX_SEQ, ZEROS
 from ledger.chain import Log, forget
 from ledger.store.base import Absorbed, Arrival, Batch, Floor, LogKey, What
 from ledger.store.ground import Changes, Ground
@@ -40,6 +40,7 @@ class BatchLogs:
         self._remeasured: set[LogKey] = set()
         self._numbers: dict[bytes, set[int]] = {}
         self._grown: set[LogKey] = set()
+        self._leaving: set[bytes] = set()
 
     async def _load(self, batch: Batch) -> None:
         """Load the logs of the batch and those above them; others only where they may join."""
@@ -54,6 +55,8 @@ class BatchLogs:
             for run in batch.runs
             if run.log == 0 and run.low == 1 and run.id_at(1) not in self._roots.get(run.author, ())
         }
+        self._leaving = {author for author, number in batch.floors if number == 0}
+        rooted |= self._leaving
         self._logs |= await self._ground.load_whole(rooted)
         self._before, self._roots_before = dict(self._logs), dict(self._roots)
         for author, number in self._logs:
@@ -91,10 +94,15 @@ class BatchLogs:
         await self._flush()
 
     async def _forget(self, key: LogKey, floor: Floor) -> None:
-        """Let go what is below a floor; nothing is left of a log that has nothing above it."""
-        await self._flush()
+        """Let go what is below a floor; nothing is left of a log that has nothing above it.
+
+        All else of the batch is written by then.
+        """
         log = self._log(key)
         self._changes.floors[key] = self.outcome.floors[key] = floor
+        if log.fork is not None and self._stays(key[0]):
+            await self._keep_verdict(log)
+            return
         if floor.seq > max((piece.high for piece in log.pieces), default=0) or log.fork is not None:
             self._drop(key)
             return
@@ -102,20 +110,38 @@ class BatchLogs:
         after = forget(log, floor.seq, first[0].header.previous if first else b"")
         self._changes.heads.append((key, floor.seq))
         self._keep(after)
-        await self._flush()
-        missing = await self._ground.count_bodiless(key)
-        self._keep(replace(after, bodies_missing=missing))
         self._remeasured.add(key)
+        if log.bodies_missing:
+            await self._flush()
+            missing = await self._ground.count_bodiless(key)
+            self._keep(replace(after, bodies_missing=missing))
+
+    def _stays(self, author: bytes) -> bool:
+        """Whether the device is still held after this batch: what convicts it is kept so long."""
+        return author not in self._leaving and self._log((author, 0)).bytes > 0
+
+    async def _keep_verdict(self, log: Log) -> None:
+        """Let go all blocks of a forked log, and keep its proof."""
+        key = (log.author, log.number)
+        branches = await self._ground.branch(key)
+        if not branches and not log.pieces:
+            return
+        self._changes.branch_drops += [(key, block.id) for block in branches]
+        self._changes.heads.append((key, MAX_SEQ + 1))
+        self._keep(replace(log, pieces=(), bodies_missing=0, bytes=0))
+        self._regrown.add(key)
 
     def _drop(self, key: LogKey) -> None:
+        """Let go a log with all that is known of it; without log 0 the others are detached."""
         for shelf in (self._logs, self._changes.logs):
             shelf.pop(key, None)
         self._touched.discard(key)
         self._regrown.discard(key)
         self._changes.gone.append(key)
         self.outcome.dropped.append(key)
+        self._numbers.get(key[0], set()).discard(key[1])
         if key[1] == 0:
-            self._roots[key[0]] = frozenset()
+            self._root(key[0], frozenset())
 
     def _arrive(self, what: What, key: LogKey, low: int, high: int, hops: int = 0) -> int:
         lsn, self.lsn = self.lsn, self.lsn + 1

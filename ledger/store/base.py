@@ -217,8 +217,9 @@ class Batch:
         notes: Private notes of this node to keep, or (None) to remove.
         mail: Rows of mail to put; one that is held is changed, but for its content.
         mail_drops: What and ident of rows of mail that go, before others are put.
-        floors: Logs of which blocks are let go: those below the floor; of a forked log all. With
-            log 0 of a device go all its others, or they stay detached.
+        floors: Logs of which blocks are let go: those below the floor; of a forked log all, and
+            what convicts it stays as long as log 0 of the device does. With log 0 of a device
+            go all its others, or they stay detached.
         lift: Forget all floors that were before: what was let go may be wanted again.
         own: This node's device, when others bring the batch. If it changes one of the device's
             logs, this store is an old copy of itself; it keeps the note ``ROLLED_BACK``.
@@ -250,13 +251,14 @@ class Absorbed:
         refused: Logs and why a run of theirs, or a body, was not taken.
         rolled_back: Whether the batch shows that this store is an old copy of itself.
         logs: Every log whose value changed, as ``Store.logs`` returns it from now on, ascending
-            by key: those of a device whose (log 0, seq 1) came or was forked, too. Also one that
-            is the same but for what is kept of its branches.
+            by key: those of a device whose (log 0, seq 1) came, went or was forked, too. Also
+            one that is the same but for what is kept of its branches.
         arrivals: All that were given, ascending by lsn.
         run: Name of the store's run that they belong to, 8 bytes; None where there are none.
         devices: Blocks at (log 0, seq 1) that were not held, as far as they came with a body.
         dropped: Logs of which nothing is left.
         floors: Logs of which blocks were let go.
+        lifted: Whether all floors that were before were forgotten.
         mail: Rows of mail that were put.
     """
 
@@ -274,7 +276,13 @@ class Absorbed:
     devices: list[Block] = field(default_factory=list)
     dropped: list[LogKey] = field(default_factory=list)
     floors: dict[LogKey, Floor] = field(default_factory=dict)
+    lifted: bool = False
     mail: Sequence[MailRow] = ()
+
+    @property
+    def is_news(self) -> bool:
+        """Whether any log is not what it was, or is wanted less."""
+        return bool(self.arrivals or self.logs or self.floors or self.lifted)
 
 
 class Marks(TypedDict, total=False):
@@ -422,6 +430,10 @@ class Store(Protocol):
 
     async def floors(self) -> dict[LogKey, Floor]:
         """Return the logs of which blocks were let go."""
+        ...
+
+    async def size(self) -> int:
+        """Return the bytes of all headers, bodies and fork proofs."""
         ...
 
     async def check(self) -> list[str]:

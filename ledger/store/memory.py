@@ -214,6 +214,10 @@ class MemoryStore:
     async def floors(self) -> dict[LogKey, Floor]:
         return dict(sorted(self._has.floors.items()))
 
+    async def size(self) -> int:
+        proofs = sum(len(proof.encode()) for proof in self._has.proofs.values())
+        return proofs + sum(log.bytes for log in self._has.logs.values())
+
     async def check(self) -> list[str]:
         return await check_store(self)
 

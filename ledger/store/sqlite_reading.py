@@ -80,6 +80,10 @@ CROSS JOIN logs l ON l.author_no = a.author_no AND l.log = 0
 CROSS JOIN blocks b ON b.place = (l.log_no << 40) + 1
 WHERE a.author > ? ORDER BY a.author LIMIT ?
 """
+_SIZE: Final = """
+SELECT (SELECT coalesce(sum(bytes), 0) FROM logs)
+     + (SELECT coalesce(sum(length(proof)), 0) FROM proofs)
+"""
 
 
 class SqliteReading:
@@ -279,6 +283,11 @@ class SqliteReading:
             for row in rows:
                 must_be(row, bytes, int, int, int)
             return {(author, log): Floor(seq, rank) for author, log, seq, rank in rows}
+
+    async def size(self) -> int:
+        async with self._guard():
+            ((size,),) = await self._db.execute_fetchall(_SIZE)
+            return int(size)
 
     async def envelopes(self, idents: Sequence[bytes]) -> list[bytes]:
         found: dict[bytes, bytes] = {}

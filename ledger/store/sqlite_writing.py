@@ -12,6 +12,8 @@ from ledger.store.sqlite_logs import MANY, SqliteLogs
 from ledger.store.sqlite_rows import SEQ_BITS, id_prefix, place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import aiosqlite
 
     from ledger.store.base import LogKey
@@ -83,8 +85,7 @@ class SqliteWriting(SqliteLogs):
         for key, low in changes.heads:
             span = await self._span(key, 0, low - 1)
             self._many("DELETE FROM blocks WHERE place BETWEEN ? AND ?", [span])
-        for key in changes.gone:
-            await self._drop_log(key)
+        await self._drop_logs(changes.gone)
         self._many(
             "DELETE FROM branches WHERE author_no = ? AND log = ? AND id = ?",
             [(numbers[key[0]], key[1], ident) for key, ident in changes.branch_drops],
@@ -94,16 +95,20 @@ class SqliteWriting(SqliteLogs):
             [(gone.person, gone.device) for gone in changes.revocation_drops],
         )
 
-    async def _drop_log(self, key: LogKey) -> None:
-        number, place = await self._log_number(key), (self._numbers.get(key[0], -1), key[1])
-        span = await self._span(key, 0, MAX_SEQ)
-        self._many("DELETE FROM blocks WHERE place BETWEEN ? AND ?", [span])
-        self._many("DELETE FROM pieces WHERE log_no = ?", [(number,)])
-        self._many("DELETE FROM logs WHERE log_no = ?", [(number,)])
-        self._many("DELETE FROM branches WHERE author_no = ? AND log = ?", [place])
-        self._many("DELETE FROM proofs WHERE author_no = ? AND log = ?", [place])
-        self._log_numbers.pop(key, None)
-        self._stored.pop(key, None)
+    async def _drop_logs(self, keys: Sequence[LogKey]) -> None:
+        spans: list[tuple[object, ...]] = [await self._span(key, 0, MAX_SEQ) for key in keys]
+        numbers: list[tuple[object, ...]] = [(await self._log_number(key),) for key in keys]
+        places: list[tuple[object, ...]] = [
+            (self._numbers.get(author, -1), log) for author, log in keys
+        ]
+        self._many("DELETE FROM blocks WHERE place BETWEEN ? AND ?", spans)
+        self._many("DELETE FROM pieces WHERE log_no = ?", numbers)
+        self._many("DELETE FROM logs WHERE log_no = ?", numbers)
+        self._many("DELETE FROM branches WHERE author_no = ? AND log = ?", places)
+        self._many("DELETE FROM proofs WHERE author_no = ? AND log = ?", places)
+        for key in keys:
+            self._log_numbers.pop(key, None)
+            self._stored.pop(key, None)
 
     def _write_logs(self, changes: Changes) -> None:
         heads: list[tuple[object, ...]] = []

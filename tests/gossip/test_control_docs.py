@@ -30,6 +30,7 @@ from gossip.envelope import (
     MAX_LIFE_MIN,
 )
 from gossip.fair import OWED_BYTES, TURN_BYTES
+from gossip.letting_go import LEAST_BLOCKS, WORTH_SHORTENING
 from gossip.mail_room import MailLimits
 from gossip.number import MAX_MESSAGE_BYTES, Number
 from gossip.policy import Limits, Quota
@@ -41,9 +42,9 @@ from gossip.postal import (
     TOKEN_NAME_BYTES,
     Why,
 )
-from gossip.room import LEAST_BLOCKS
 from gossip.scopes import SMALL
 from gossip.session import TRANSITIONS, State
+from gossip.shelf import MAX_FLOORS
 from ledger.store.base import MAX_RUNS
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "protocol.md").read_text("utf-8")
@@ -149,7 +150,10 @@ FIGURES: dict[str, tuple[str, list[float]]] = {
     "tokens": ("TAKE, LEAVE", [mail_giving.URGENT_BYTES, mail_giving.TOKEN_COST_BYTES]),
     "pieces": ("What mail comes", [mail_giving.PIECE_BYTES, mail.MAX_BEGUN]),
     "parts": ("Parts of the public scope", [control.PARTS, MANY_NEWS, control.BUCKET_BYTES]),
-    "quotas": ("What is let go", [QUOTA.blocks, QUOTA.bytes >> 10, LEAST_BLOCKS]),
+    "quotas": (
+        "What is let go",
+        [QUOTA.blocks, QUOTA.bytes >> 10, LEAST_BLOCKS, WORTH_SHORTENING, MAX_FLOORS],
+    ),
     "unwanted": ("Limits", [LIMITS.unwanted, MAX_MESSAGE_BYTES]),
 }
 

@@ -13,17 +13,26 @@ from typing_extensions import override
 from gossip.effects import End
 from gossip.session import Session
 from gossip.wire import Data
-from ledger.store.base import NEVER, Batch, Floor, LogKey
+from ledger.store.base import NEVER, Batch, Floor
 from mesh.holdings import Holdings
 from tests.gossip.meetings import Meeting, Node, Side, now_run
-from tests.gossip.test_room import FRIEND, friend, held, is_exact, node_with, quota, stranger
-from tests.strategies import SOCIAL, make_body, material, run_of
+from tests.gossip.test_room import (
+    COUSIN,
+    FRIEND,
+    friend,
+    held,
+    is_exact,
+    node_with,
+    quota,
+    stranger,
+)
+from tests.strategies import GROUP, SOCIAL, Device, make_body, material, run_of
 
 if TYPE_CHECKING:
     from gossip.policy import Peer
-    from tests.strategies import Device
 
 CAP = 100_000
+THEIRS = material("a group", 16)
 HOUR_S = 3_600.0
 
 
@@ -38,7 +47,7 @@ class Invited(Meeting):
 
 
 def hold(
-    left: Node, right: Node, number: int, kind: type[Meeting] = Meeting, *, contacts: bool = True
+    left: Node, right: Node, number: float, kind: type[Meeting] = Meeting, *, contacts: bool = True
 ) -> Meeting:
     """Let two nodes meet; meetings are an hour apart."""
     binding = material(f"quota meeting {number}")
@@ -227,13 +236,13 @@ def test_a_link_brings_no_more_than_its_part_in_an_hour() -> None:
 
 
 def test_whom_a_person_asked_to_meet_brings_all() -> None:
-    left, right = tight(), Node(2)
-    device = stranger(60, 30)
+    left, other, right = tight(), tight(), Node(2)
+    device = stranger(60, 100)
     right.hold_device(device)
     hold(left, right, 0, Invited)
-    key: LogKey = (device.public, SOCIAL)
-    came = len(held(left, device)) == 30
-    assert came or now_run(left.store.floors())[key] == Floor(NEVER, 6)
+    hold(other, right, 0)
+    assert (len(held(left, device)), len(held(other, device))) == (100, 64)
+    assert is_within(left)
     assert blocks_sent(hold(left, right, 1)) == 0
 
 
@@ -269,3 +278,80 @@ def test_a_cut_meeting_of_a_full_node_leaves_it_sound(cut: int) -> None:
     for number in range(1, 4):
         hold(left, right, number)
     is_exact(left)
+
+
+# --- what had to wait -----------------------------------------------------------------------------
+
+
+def ballast(node: Node) -> Device:
+    """Fill a node with what a friend's friend wrote in a group that it is not in."""
+    device = COUSIN.twin()
+    for number in range(40):
+        device.write(log=GROUP, body=make_body("x", None, [], bytes(16_000), time=number))
+    node.hold_device(device)
+    assert node.holdings.room.is_tight
+    assert is_within(node)
+    return device
+
+
+def unballast(node: Node) -> None:
+    node.absorb(Batch(floors={(COUSIN.public, GROUP): Floor(NEVER, 5)}))
+    assert not node.holdings.room.is_tight
+
+
+@pytest.mark.parametrize("contacts", [True, False])
+def test_what_was_put_off_while_room_was_short_comes_once_there_is_room(*, contacts: bool) -> None:
+    shares = {"wider": 0.65, "circle": 0.1, "slack": 0.3}
+    left, right = node_with(MEGABYTE, quota=quota(MEGABYTE, **shares)), Node(2)
+    ballast(left)
+    # a long one of which a part comes, and more than a link may bring in an hour
+    devices = [stranger(60, 150), *full_of(right, *range(61, 75), count=12)]
+    right.hold_device(devices[0])
+    hold(left, right, 0, contacts=contacts)
+    counts = [len(held(left, device)) for device in devices]
+    assert counts[0] < 150
+    assert 0 in counts
+    assert now_run(left.store.floors()) == {}
+    unballast(left)
+    hold(left, right, 0.1, contacts=contacts)
+    assert [len(held(left, device)) for device in devices] == [150, *[12] * 14]
+    assert blocks_sent(hold(left, right, 1, contacts=contacts)) == 0
+    is_exact(left)
+
+
+def test_of_a_log_that_was_put_off_the_rest_comes_once_there_is_room() -> None:
+    shares = {"wider": 0.65, "circle": 0.1, "slack": 0.3}
+    left, right = node_with(MEGABYTE, quota=quota(MEGABYTE, **shares)), Node(2)
+    ballast(left)
+    device = stranger(60, 150)
+    right.hold_device(device)
+    hold(left, right, 0)
+    assert len(held(left, device)) == 64
+    unballast(left)
+    hold(left, right, 0.1)
+    assert len(held(left, device)) == 150
+
+
+def test_whoever_was_not_begun_with_in_this_hour_is_begun_with_in_the_next() -> None:
+    left, right = tight(), Node(2)
+    devices = full_of(right, *range(60, 100), count=12)
+    came = []
+    for number in range(4):
+        hold(left, right, number)
+        came.append(sum(bool(held(left, device)) for device in devices))
+    assert came[0] < came[1] < came[2] < len(devices)
+
+
+def test_a_new_author_brings_little_over_a_link_however_large_his_blocks_are() -> None:
+    left, right = tight(), Node(2)
+    device = Device(60, 60)
+    for number in range(200):
+        device.write(body=make_body("x", None, [], bytes(1_000), time=number))
+    right.hold_device(device)
+    hold(left, right, 0)
+    # what is asked for ends on a signature, every 64th block
+    assert len(held(left, device)) == 64
+    room, key = left.holdings.room, (device.public, SOCIAL)
+    assert left.holdings.catalogue.logs[key].bytes > 65_536
+    assert room.allowance(key, right.device.public, 3_599) == 0
+    assert room.allowance(key, right.device.public, 3_600) == 65

@@ -102,15 +102,58 @@ async def test_of_a_log_with_nothing_above_the_floor_nothing_is_left(seq: int) -
             assert await store.find(written(9)[4].id[:4]) == []
 
 
-async def test_a_forked_log_goes_as_a_whole() -> None:
+async def test_a_forked_log_goes_as_a_whole_but_for_what_convicts_it() -> None:
     left, right = forked(20, 90, 4)
     async with both() as stores:
         await offer(stores, runs(run_of([Device().root]), run_of(left), run_of(right)))
+        proofs = await stores[0].proofs()
         outcome = await let_go(stores, 5)
-        assert outcome.dropped == [KEY]
+        assert (outcome.dropped, list(outcome.logs), outcome.arrivals) == ([], [KEY], [])
         for store in stores:
-            assert await store.branches(KEY) == []
-            assert await store.proofs() == []
+            assert (await store.branches(KEY), await held_in(store)) == ([], [])
+            assert await store.proofs() == proofs
+            log = await log_of(store, KEY)
+            assert (log.pieces, log.fork, log.bytes, log.bodies_missing) == ((), 20, 0, 0)
+
+
+async def test_what_convicts_a_log_goes_with_its_device() -> None:
+    left, right = forked(20, 90, 4)
+    floors = {(Device().public, n): Floor(NEVER, RANK) for n in (SOCIAL, 0)}
+    for rooted in (True, False):
+        async with both() as stores:
+            blocks = [run_of(left), run_of(right)]
+            await offer(stores, runs(*([run_of([Device().root])] if rooted else []), *blocks))
+            outcome = await offer(stores, Batch(floors=floors))
+            assert set(outcome.dropped) == set(floors)
+            for store in stores:
+                assert (await store.proofs(), await store.logs()) == ([], [])
+                assert await store.check() == []
+
+
+async def test_a_forked_log_whose_blocks_went_may_come_again() -> None:
+    left, right = forked(20, 90, 4)
+    whole = runs(run_of([Device().root]), run_of(left), run_of(right))
+    async with both() as stores:
+        await offer(stores, whole)
+        before = await log_of(stores[0], KEY)
+        await let_go(stores, NEVER)
+        outcome = await offer(stores, whole)
+        assert outcome.logs[KEY] == before
+        for store in stores:
+            assert (await log_of(store, KEY)).bytes == before.bytes
+            assert await store.check() == []
+            await weighed(store)
+
+
+async def test_where_log_0_went_the_others_are_told_to_be_detached() -> None:
+    key = (Device().public, 0)
+    async with both() as stores:
+        await full(stores, [(1, 20)])
+        outcome = await let_go(stores, NEVER, key)
+        assert (outcome.dropped, list(outcome.logs), outcome.arrivals) == ([key], [KEY], [])
+        assert outcome.logs[KEY].joined is None
+        for store in stores:
+            assert (await log_of(store, KEY)) == outcome.logs[KEY]
 
 
 async def test_what_was_let_go_may_come_again() -> None:
@@ -180,6 +223,37 @@ async def test_a_floor_is_changed_by_the_next() -> None:
         for store in stores:
             assert await store.floors() == {KEY: Floor(150, 3)}
             assert await held_in(store) == list(range(150, 201))
+
+
+async def test_floors_that_are_lifted_are_forgotten_and_others_put_in_their_place() -> None:
+    other = (Device(7).public, SOCIAL)
+    async with both() as stores:
+        await full(stores, [(1, 200)])
+        await let_go(stores, 100)
+        batch = Batch(floors={other: Floor(NEVER, RANK)}, lift=True)
+        outcome = await offer(stores, batch)
+        assert (outcome.lifted, outcome.is_news) == (True, True)
+        for store in stores:
+            assert await store.floors() == {other: Floor(NEVER, RANK)}
+        outcome = await offer(stores, Batch(lift=True))
+        assert (outcome.lifted, outcome.is_news) == (True, True)
+        assert not (await offer(stores, Batch())).is_news
+
+
+async def test_the_size_of_all_is_that_of_its_logs_and_proofs() -> None:
+    left, right = forked(20, 90, 4)
+    async with both() as stores:
+        for store in stores:
+            assert await store.size() == 0
+        await offer(stores, runs(run_of([Device().root]), run_of(left), run_of(right)))
+        proofs = sum(len(proof.encode()) for proof in await stores[0].proofs())
+        assert proofs > 300
+        for store in stores:
+            blocks = sum(log.bytes for log in await store.logs())
+            assert await store.size() == blocks + proofs
+        await let_go(stores, NEVER)
+        for store in stores:
+            assert await store.size() == proofs + block_bytes(Device().root)
 
 
 async def test_what_comes_with_a_floor_goes_with_it() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from gossip.policy import Policy
+from gossip.policy import Policy, Quota
 from gossip.wire import Bodies, Data, Proofs, Statements, encode_message
 from ledger.block import ZEROS, Counterparty
 from ledger.statement import Revocation
@@ -106,7 +106,7 @@ async def test_a_node_cares_about_whom_it_follows_and_blocks_and_mutes_nobody_fo
     await store.mark(b"3" * 32, muted=True)
     await store.mark(b"4" * 32, blocked=True)
     await store.mark(b"5" * 32, muted=True, blocked=True)
-    policy = await policy_of(store, ME.public, EVE)
+    policy = await policy_of(store, ME.public, EVE, Quota())
     assert policy == Policy(
         ME.public,
         EVE,
@@ -354,7 +354,8 @@ async def test_who_blocks_nobody_pays_nothing_and_others_once_more_for_new_devic
 
 def go_on(node: Watched) -> None:
     """Let a node go on with what its store says it cares about, as after a restart."""
-    policy = now_run(policy_of(node.store, node.policy.device, node.policy.person))
+    own = node.policy
+    policy = now_run(policy_of(node.store, own.device, own.person, own.quota))
     node.reopen(node.store.copy(), policy)
 
 
