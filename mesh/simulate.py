@@ -80,10 +80,11 @@ class Simulated:
     Attributes:
         seed: What decided everything random.
         nodes: How many.
+        liars: Of those.
         contacts: Of the trace.
         days: It lasted.
         delivery: Share of posts and readers by age.
-        oracle: The same of unlimited flooding.
+        oracle: The same of unlimited flooding, over liars too.
         ratios: One over the other.
         posts: All that is known of how posts spread.
         mail: The same of sealed mail; None where there was none.
@@ -100,6 +101,7 @@ class Simulated:
 
     seed: int
     nodes: int
+    liars: int
     contacts: int
     days: float
     delivery: dict[str, float]
@@ -168,6 +170,7 @@ def _simulated(report: Report, seconds: float) -> Simulated:
     return Simulated(
         report.seed,
         report.nodes,
+        report.liars,
         report.contacts,
         report.days,
         report.posts.delivery,

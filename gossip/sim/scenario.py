@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.mail import MailLimits
 from gossip.sim.air import Air
@@ -17,7 +17,7 @@ from gossip.sim.workload import Letter, Post, draw_letters, draw_posts
 from gossip.sim.world import Plan, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gossip.sim.churn import Naps
     from gossip.sim.trace import Trace
@@ -158,6 +158,7 @@ def _report(world: World, cast: _Cast, scenario: Scenario) -> Report:
     return Report(
         seed=scenario.seed,
         nodes=len(world.nodes),
+        liars=len(cast.liars),
         contacts=len(cast.trace.contacts),
         days=cast.trace.span / 86_400,
         posts=_spread(world, cast, scenario),
@@ -174,39 +175,64 @@ def _report(world: World, cast: _Cast, scenario: Scenario) -> Report:
     )
 
 
+class _Said(NamedTuple):
+    """A message, as an oracle is asked about it.
+
+    Attributes:
+        author: Who wrote it.
+        born: When, seconds.
+        carriers: Who takes it and passes it on.
+        readers: For whom it counts: honest ones.
+    """
+
+    author: int
+    born: float
+    carriers: frozenset[int]
+    readers: frozenset[int]
+
+
 def _spread(world: World, cast: _Cast, scenario: Scenario) -> Spread:
-    """Compare what reached honest nodes with what the oracle brings them over honest nodes."""
+    """Compare what reached honest nodes with what the oracles bring them."""
     posts = cast.posts
     step = -(-len(posts) // MAX_MEASURED) or 1
-    honest = frozenset(range(len(world.nodes))) - cast.liars.keys()
-    readers = audience(cast.follows, honest)
-    oracle = Oracle(awake(cast.trace, cast.naps), scenario.setup)
-    best: list[float] = []
-    pairs = 0
-    for post in posts[::step]:
-        among = readers(post.author)
-        pairs += len(among) - 1
-        reached = oracle.earliest(post.author, post.born, among)
-        best += [at - post.born for node, at in reached.items() if node != post.author]
+    everybody = frozenset(range(len(world.nodes)))
+    honest, carriers = everybody - cast.liars.keys(), audience(cast.follows, everybody)
+    said = [
+        _Said(post.author, post.born, among, (among & honest) - {post.author})
+        for post in posts[::step]
+        for among in [carriers(post.author)]
+    ]
     engine = [
         at - posts[post].born
         for post, node, at in world.deliveries
         if post % step == 0 and node in honest
     ]
-    measured = len(posts[::step])
-    return Spread.of(len(posts), measured, Delays.of(pairs, engine), Delays.of(pairs, best))
+    return _compared(len(posts), said, engine, cast, scenario)
 
 
 def _letters(world: World, cast: _Cast, scenario: Scenario) -> Spread:
-    """Compare when letters came with when the oracle brings them over honest nodes."""
-    letters = cast.letters
-    honest = frozenset(range(len(world.nodes))) - cast.liars.keys()
-    oracle = Oracle(awake(cast.trace, cast.naps), scenario.setup)
-    best: list[float] = []
-    for letter in letters:
-        reached = oracle.earliest(letter.source, letter.born, honest)
-        if (at := reached.get(letter.destination)) is not None:
-            best.append(at - letter.born)
-    count = len(letters)
+    """Compare when letters came with when the oracles bring them."""
+    letters, everybody = cast.letters, frozenset(range(len(world.nodes)))
+    said = [_Said(one.source, one.born, everybody, frozenset({one[2]})) for one in letters]
     engine = [at - letters[number].born for number, at in world.received.items()]
-    return Spread.of(count, count, Delays.of(count, engine), Delays.of(count, best))
+    return _compared(len(letters), said, engine, cast, scenario)
+
+
+def _compared(
+    messages: int, said: Sequence[_Said], engine: list[float], cast: _Cast, scenario: Scenario
+) -> Spread:
+    """Let what was said flood as well, over all that carry it and over the honest of them."""
+    oracle = Oracle(awake(cast.trace, cast.naps), scenario.setup)
+    best = [at for one in said for at in _flooded(oracle, one, one.carriers)]
+    honest = best
+    if cast.liars:
+        apart = [(one, one.carriers - cast.liars.keys()) for one in said]
+        honest = [at for one, among in apart for at in _flooded(oracle, one, among)]
+    pairs = sum(len(one.readers) for one in said)
+    delays = [Delays.of(pairs, seconds) for seconds in (engine, best, honest)]
+    return Spread.of(messages, len(said), *delays)
+
+
+def _flooded(oracle: Oracle, said: _Said, among: frozenset[int]) -> list[float]:
+    reached = oracle.earliest(said.author, said.born, among)
+    return [reached[node] - said.born for node in said.readers if node in reached]

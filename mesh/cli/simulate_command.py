@@ -11,6 +11,7 @@ from mesh.cli.call import Call, pass_call
 from mesh.cli.frame import Command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mesh.cli.parts import Part
@@ -126,8 +127,8 @@ def _told(done: Simulated, picture: Path | None) -> list[Part]:
             f" {done.days:.1f} days",
             "bold",
         ),
-        *_spread(done.posts, "post", "every reader"),
-        *(_spread(done.mail, "letter", "its reader") if done.mail is not None else ()),
+        *_spread(done.posts, "post", "every reader", with_liars=done.liars > 0),
+        *_letters(done),
         Sentence(
             f"On air: {size_text(whole.bytes_on_air)} in {counted(whole.meetings, 'meeting')},"
             f" {_factor(whole.bytes_per_useful_byte)} what was of use,"
@@ -138,17 +139,24 @@ def _told(done: Simulated, picture: Path | None) -> list[Part]:
     return parts if picture is None else [*parts, Sentence(f"Drawn in {picture}")]
 
 
-def _spread(spread: Spread, what: str, to: str) -> list[Part]:
+def _letters(done: Simulated) -> list[Part]:
+    if done.mail is None:
+        return []
+    return _spread(done.mail, "letter", "its reader", with_liars=done.liars > 0)
+
+
+def _spread(spread: Spread, what: str, to: str, *, with_liars: bool) -> list[Part]:
     from mesh.cli.parts import Sentence, Sheet  # noqa: PLC0415
     from mesh.cli.wording import counted  # noqa: PLC0415
 
     if not spread.messages:
         return []
-    rows = [
-        (age, _percent(share), _percent(spread.oracle[age]), _percent(spread.ratios[age]))
-        for age, share in spread.delivery.items()
-    ]
-    columns = ("age", "delivered", "possible", "of that")
+    columns = ["age", "delivered", "possible", "of that"]
+    shares: list[Mapping[str, float | None]] = [spread.delivery, spread.oracle, spread.ratios]
+    if with_liars:
+        columns += ["without liars", "of this"]
+        shares += [spread.oracle_honest, spread.ratios_honest]
+    rows = [(age, *(_percent(share[age]) for share in shares)) for age in spread.delivery]
     title = Sentence(f"{counted(spread.messages, what)}, each to {to}:")
     return [title, Sheet(columns, rows, right=columns[1:])]
 

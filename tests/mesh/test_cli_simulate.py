@@ -73,9 +73,21 @@ def test_a_person_sees_a_table(
     assert "On air" in outcome.out
 
 
+@pytest.mark.parametrize("liars", [0, 2])
+def test_with_liars_a_person_sees_what_is_possible_without_them(
+    command: Passalong, trace: str, liars: int
+) -> None:
+    asked = ("simulate", "--trace", trace, "--posts", "4", "--mail", "3", "--liars", str(liars))
+    answer, outcome = command.json(*asked), command(*asked)
+    assert answer["liars"] == liars
+    assert answer["posts"].keys() >= {"oracle_honest", "ratios_honest"}
+    assert ("WITHOUT LIARS" in outcome.out) is (liars > 0)
+
+
 def test_delivery_is_drawn(command: Passalong, trace: str, tmp_path: Path) -> None:
     picture = tmp_path / "delivery.png"
-    outcome = command("simulate", "--trace", trace, "--posts", "5", "--plot", str(picture))
+    asked = ("simulate", "--trace", trace, "--posts", "5", "--liars", "1")
+    outcome = command(*asked, "--plot", str(picture))
     assert (outcome.status, outcome.err) == (0, "")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert str(picture) in outcome.out.replace("\n", "")
