@@ -65,6 +65,7 @@ class Conditions:
     setup: float = 5.0
     rate: float | None = None
     latency: float = 0.0
+    radio: bool = False
     cut: float | None = None
     follows: int | None = None
     strangers: bool = False
@@ -142,6 +143,7 @@ def run_simulation(place: File | Town, conditions: Conditions, progress: Progres
         setup=conditions.setup,
         rate=conditions.rate,
         latency=conditions.latency,
+        radio=conditions.radio,
         cut=conditions.cut,
         follows=conditions.follows,
         strangers=conditions.strangers,

@@ -10,6 +10,7 @@ from gossip.claims import Claims
 from gossip.policy import Peer, Policy
 from gossip.shelf import WANTS_NOTE, Shelf
 from gossip.sim.mailbox import Mailbox, carried
+from gossip.sim.radio import Radio
 from gossip.sim.seeds import drawn
 from ledger.block import DEVICE_KIND, ZEROS, Block, Header, body_hash, sign_block
 from ledger.keys import DeviceKeys, PersonKey
@@ -111,6 +112,7 @@ class Node:
         unread: Ids of letters that came and were not read yet.
         ends: Its ends of open links, in the order they were opened.
         is_awake: Whether it is switched on.
+        radio: What its links share, where a node has one radio.
     """
 
     def __init__(  # noqa: PLR0913  what tells one node from another
@@ -128,6 +130,7 @@ class Node:
         self.number = number
         self.is_awake = True
         self.ends: dict[End, None] = {}
+        self.radio = Radio()
         self._identity = identity
         device, person = identity.keys.public, identity.person.signing.public
         logs = [(who, log) for who in wants or () for log in (IDENTITY, POSTS)]

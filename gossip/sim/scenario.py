@@ -41,6 +41,7 @@ class Scenario:
         setup: Seconds from coming into range to the first frame.
         rate: Bytes a second in each direction; None: any number takes no time.
         latency: Seconds from the end of sending to being received.
+        radio: Whether all links of a node share ``rate``, in both directions.
         cut: Seconds after set-up in which a contact is over at the latest; None: it lasts.
         follows: How many others each node wants the logs of, those it meets most; None: of all.
         text: Bytes of a post's text.
@@ -58,6 +59,7 @@ class Scenario:
     setup: float = 5.0
     rate: float | None = None
     latency: float = 0.0
+    radio: bool = False
     cut: float | None = None
     follows: int | None = None
     text: int = 140
@@ -140,7 +142,7 @@ def _plan(cast: _Cast, scenario: Scenario) -> Plan:
     wrong = {node: dice.randint(-YEARS_MS, YEARS_MS) for node in nodes if scenario.clocks}
     return Plan(
         seed=scenario.seed,
-        air=Air(scenario.setup, scenario.rate, scenario.latency),
+        air=Air(scenario.setup, scenario.rate, scenario.latency, scenario.radio),
         strangers=scenario.strangers,
         text=scenario.text,
         follows=cast.follows,

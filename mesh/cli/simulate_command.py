@@ -72,6 +72,7 @@ _FROM_ZERO: Final = _Number(min=0)
 @click.option("--cut", type=_SOME, metavar="S", help="Contacts end S seconds after set-up.")
 @click.option("--rate", type=_SOME, metavar="B", help="Bytes a second; without it any number.")
 @click.option("--latency", type=_FROM_ZERO, default=0.0, show_default=True, metavar="S")
+@click.option("--radio", is_flag=True, help="A node's links share --rate, by turns.")
 @click.option("--strangers", is_flag=True, help="Nobody recognises anybody.")
 @click.option("--churn", is_flag=True, help="Nodes are switched off now and then.")
 @click.option("--liars", type=click.IntRange(0), default=0, metavar="N", help="So many lie.")
@@ -83,6 +84,8 @@ def simulate(call: Call, /, **given: Any) -> None:  # noqa: ANN401  click checke
     from mesh.cli.waiting import waiting  # noqa: PLC0415
     from mesh.simulate import Conditions, run_simulation  # noqa: PLC0415
 
+    if given["radio"] and given["rate"] is None:
+        raise click.UsageError("--radio shares a rate; give --rate as well")
     place = _place(*(given.pop(name) for name in ("trace", "nodes", "days", "contacts")))
     picture = _picture(given.pop("plot"))
     conditions = Conditions(**given)

@@ -54,6 +54,12 @@ def test_the_same_seed_gives_the_same_answer_but_for_the_seconds(command: Passal
     assert answers[0] == answers[1] != answers[2]
 
 
+def test_with_one_radio_a_node_less_arrives(command: Passalong) -> None:
+    asked = ("simulate", "--nodes", "12", "--days", "0.5", "--posts", "60", "--rate", "120")
+    ends = [command.json(*asked, *more)["delivery"]["1h"] for more in ((), ("--radio",))]
+    assert ends[1] < ends[0]
+
+
 def test_a_trace_may_come_by_standard_input(command: Passalong) -> None:
     outcome = command("simulate", "--trace", "-", "--posts", "1", typed=TRACE.encode())
     assert (outcome.status, outcome.err) == (0, "")
@@ -133,6 +139,7 @@ def test_a_plot_that_fails_in_the_end_says_so(
         ("--days", "0"),
         ("--days", "nan"),
         ("--rate", "0"),
+        ("--radio",),
         ("--setup", "nan"),
         ("--cut", "inf"),
         ("--setup", "-1"),
