@@ -70,6 +70,7 @@ class Conditions:
     follows: int | None = None
     strangers: bool = False
     churn: bool = False
+    crashes: bool = False
     liars: int = 0
     clocks: bool = False
 
@@ -148,6 +149,7 @@ def run_simulation(place: File | Town, conditions: Conditions, progress: Progres
         follows=conditions.follows,
         strangers=conditions.strangers,
         churn=conditions.churn,
+        crashes=conditions.crashes,
         liars=conditions.liars,
         clocks=conditions.clocks,
     )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gossip.sim.agenda import Agenda
     from gossip.sim.commons import Commons
     from gossip.sim.node import Node
-    from ledger.store.base import Absorbed, Batch, LogKey
+    from ledger.store.base import Absorbed, LogKey
 
 
 class End:
@@ -55,7 +55,7 @@ class End:
         self._agenda = link.agenda
         self._lane = Lane(link.agenda, link.air, radios, arrived=self._arrived, count=link.count)
         self._tick_at: float | None = None
-        self._is_dirty = False
+        self._is_dirty = self._is_dead = False
         note = None if peer is None else node.note(seen_note(peer.device))
         groups = None if peer is None else node.note(groups_note(peer.device))
         mail = None if peer is None else node.note(mail_note(peer.device))
@@ -87,7 +87,13 @@ class End:
 
     def stop(self, why: Why) -> None:
         """End it, if it still goes on."""
-        self._carry_out(self.session.stop(self._agenda.now, why))
+        if not self._is_dead:
+            self._carry_out(self.session.stop(self._agenda.now, why))
+
+    def die(self) -> None:
+        """End it as a crash does: no more is said, and nothing is kept."""
+        self._is_dead = True
+        self._tick_at = None
 
     def changed(self, logs: Mapping[LogKey, bool]) -> None:
         """Take note of logs that stand differently now."""
@@ -118,7 +124,7 @@ class End:
     def _work(self, effect: Load | Keep) -> None:
         now, session = self._agenda.now, self.session
         if isinstance(effect, Keep):
-            absorbed = self._link.kept(self.node, effect.batch)
+            absorbed = self._link.kept(self.node, effect)
             self._carry_out(session.kept(effect.ticket, absorbed, now))
         elif self.finish is None:
             self._carry_out(session.loaded(effect.ticket, self.node.answer(effect.query), now))
@@ -201,7 +207,7 @@ class Link:
         tally: Tally,
         binding: bytes,
         strangers: bool,
-        kept: Callable[[Node, Batch], Absorbed],
+        kept: Callable[[Node, Keep], Absorbed],
         spoken: Callable[[Node, bytes], Iterable[bytes]],
         over: Callable[[Link], None],
     ) -> None:
@@ -240,10 +246,10 @@ class Link:
         self._tally.air += len(raw) + FRAME_BYTES
         self._tally.frames += 1
 
-    def kept(self, node: Node, batch: Batch) -> Absorbed:
+    def kept(self, node: Node, effect: Keep) -> Absorbed:
         """Take a batch that came over this link into a store, and count what was of use."""
-        absorbed = self._kept(node, batch)
-        self._tally.useful += useful_bytes(batch, absorbed)
+        absorbed = self._kept(node, effect)
+        self._tally.useful += useful_bytes(effect.batch, absorbed)
         return absorbed
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from gossip.sim.workload import Letter, Post, draw_letters, draw_posts
 from gossip.sim.world import Plan, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gossip.sim.churn import Naps
     from gossip.sim.trace import Trace
@@ -47,6 +47,7 @@ class Scenario:
         text: Bytes of a post's text.
         strangers: Whether nobody recognises anybody.
         churn: Whether nodes are switched off now and then.
+        crashes: Whether they crash now and then; with ``churn`` about every second time.
         liars: How many nodes lie; they write nothing.
         clocks: Whether everybody's clock is wrong.
     """
@@ -65,6 +66,7 @@ class Scenario:
     text: int = 140
     strangers: bool = False
     churn: bool = False
+    crashes: bool = False
     liars: int = 0
     clocks: bool = False
 
@@ -75,7 +77,8 @@ class _Cast:
 
     Attributes:
         trace: What is left of the contacts once they are cut.
-        naps: When each node is switched off.
+        naps: When each node is switched off, or down after a crash.
+        crashes: Which of them began with a crash.
         liars: By number.
         posts: Written by the others, ascending.
         letters: Sent by the others, ascending.
@@ -84,6 +87,7 @@ class _Cast:
 
     trace: Trace
     naps: dict[int, Naps]
+    crashes: frozenset[tuple[int, float]]
     liars: dict[int, Liar]
     posts: list[Post]
     letters: list[Letter]
@@ -115,7 +119,8 @@ def _cast(trace: Trace, scenario: Scenario) -> _Cast:
     if scenario.cut is not None:
         trace = trace.cut(scenario.setup + scenario.cut)
     count = len(trace.names)
-    naps = draw_naps(count, trace.span, _dice(scenario, "churn")) if scenario.churn else {}
+    is_restless = scenario.churn or scenario.crashes
+    naps = draw_naps(count, trace.span, _dice(scenario, "churn")) if is_restless else {}
     numbers = _dice(scenario, "liars").sample(range(count), min(scenario.liars, count))
     lies = list(Lie)
     liars = {
@@ -134,7 +139,14 @@ def _cast(trace: Trace, scenario: Scenario) -> _Cast:
     ]
     sent = sorted(letter for letter in letters if letter.born <= trace.span)
     follows = None if scenario.follows is None else nearest(trace, scenario.follows)
-    return _Cast(trace, naps, liars, within, sent, follows)
+    return _Cast(trace, naps, _crashes(naps, scenario), liars, within, sent, follows)
+
+
+def _crashes(naps: Mapping[int, Naps], scenario: Scenario) -> frozenset[tuple[int, float]]:
+    """Return which naps begin with a crash: none, all, or by chance."""
+    dice, share = _dice(scenario, "crashes"), 0.5 if scenario.churn else 1.0
+    starts = [(node, start) for node, times in naps.items() for start, _ in times]
+    return frozenset(one for one in starts if scenario.crashes and dice.random() < share)
 
 
 def _plan(cast: _Cast, scenario: Scenario) -> Plan:
@@ -148,6 +160,7 @@ def _plan(cast: _Cast, scenario: Scenario) -> Plan:
         follows=cast.follows,
         errors_ms=wrong,
         asleep=cast.naps,
+        crashes=cast.crashes,
         liars=cast.liars,
         letter=scenario.letter,
         mail=MailLimits() if scenario.buffer is None else MailLimits(envelopes=scenario.buffer),

@@ -46,7 +46,17 @@ def test_a_trace_is_simulated(command: Passalong, trace: str) -> None:
 def test_the_same_seed_gives_the_same_answer_but_for_the_seconds(command: Passalong) -> None:
     asked = ("simulate", "--nodes", "6", "--days", "0.6", "--posts", "9")
     mail = ("--mail", "5", "--buffer", "2")
-    options = (*mail, "--churn", "--clocks", "--liars", "1", "--strangers", "--follow", "3")
+    options = (
+        *mail,
+        "--churn",
+        "--crashes",
+        "--clocks",
+        "--liars",
+        "1",
+        "--strangers",
+        "--follow",
+        "3",
+    )
     air = ("--rate", "50000", "--latency", "0.01", "--cut", "5", "--setup", "2")
     answers = [command.json(*asked, *options, *air, "--seed", seed) for seed in ("1", "1", "2")]
     for answer in answers:
