@@ -243,7 +243,7 @@ class Node:
     def _take(self, batch: Batch, now: float, *, durable: bool = False) -> Absorbed:
         absorbed = self._absorb(batch, self._clock(now), durable=durable)
         self._hear(absorbed)
-        if absorbed.arrivals or absorbed.logs:
+        if absorbed.arrivals or absorbed.logs or absorbed.floors:
             self._share(absorbed)
             changed = self.shelf.catalogue.learn(finished(self.shelf.changes(absorbed)))
             for end in list(self.ends):
