@@ -46,12 +46,12 @@ def carried(world: World, node: int) -> int:
 
 @wrong
 @wrongly
-@pytest.mark.parametrize("writer", signs)
-@pytest.mark.parametrize("meets", [100.0, LIFE / 2, ENDS - 60.0])
+@pytest.mark.parametrize("meets", [100.0, ENDS - 60.0])
 def test_mail_arrives_within_its_life_whatever_clocks_show(
-    reader: int, carrier: int, writer: int, meets: float
+    reader: int, carrier: int, meets: float
 ) -> None:
-    assert sent(meets, carrier, reader, writer).received == {0: meets}
+    for writer in signs:
+        assert sent(meets, carrier, reader, writer).received == {0: meets}
 
 
 @wrong

@@ -43,7 +43,7 @@ def side_of(which: int) -> tuple[list[Device], list[Device], list[Device], list[
     numbers = [first + one for one in range(CIRCLE + COUNCIL + CROWD)]
     made = [Device(number, number) for number in numbers]
     body = [make_body("hello", None, [], bytes(300), time=one) for one in range(200)]
-    each = [(200, SOCIAL)] * CIRCLE + [(150, GROUP)] * COUNCIL + [(183, SOCIAL)] * CROWD
+    each = [(200, SOCIAL)] * CIRCLE + [(150, GROUP)] * COUNCIL + [(184, SOCIAL)] * CROWD
     for device, (count, log) in zip(made, each, strict=True):
         for said in body[:count]:
             device.write(body=said, log=log)
@@ -99,19 +99,17 @@ def lacking(node: Node, which: int) -> int:
 
 
 def test_all_of_classes_0_to_3_is_across_in_two_visits_of_one_courier() -> None:
-    """10,000 blocks, of which not all can go; what matters does, both ways."""
+    """10,000 blocks, of which one visit cannot bring all; what matters comes, both ways."""
     world = travelled(2)
     there, here = (world.nodes[head] for head in HEADS)
     blocks = sum(sum(n.held().values()) for n in (travelled(0).nodes[head] for head in HEADS))
     assert blocks >= BLOCKS
     for node, other in ((here, 0), (there, 1)):
         fork = side_of(other)[3][0].public
-        assert node.shelf.catalogue.logs[fork, SOCIAL].fork == 4 - 1
+        assert node.shelf.catalogue.logs[fork, SOCIAL].fork == 3
         assert revoked(other) in finished(node._store.revocations())
         assert lacking(node, other) == 0
     assert len(world.received) == 2 * LETTERS
-    crowd = [(device.public, SOCIAL) for device in side_of(0)[2]]
-    assert sum(here.held().get(key, 0) for key in crowd) < CROWD * 183
 
 
 def test_after_one_visit_what_the_second_group_says_is_still_on_its_way() -> None:
@@ -119,6 +117,8 @@ def test_after_one_visit_what_the_second_group_says_is_still_on_its_way() -> Non
     there, here = (world.nodes[head] for head in HEADS)
     assert lacking(here, 0) == 0
     assert lacking(there, 1) > 0
+    crowd = [(device.public, SOCIAL) for device in side_of(0)[2]]
+    assert 0 < sum(here.held().get(key, 0) for key in crowd) < CROWD * 184
 
 
 # --- a city without one of its people -----------------------------------------------------------
@@ -144,7 +144,7 @@ def shares(asked: Scenario, days: float, contacts: float) -> list[float]:
 
 
 def test_without_any_one_of_thirty_people_the_others_get_what_can_be_had() -> None:
-    found = shares(Scenario(seed=1, posts=30, mail=20, rate=20_000.0, latency=0.05), 0.6, 15.0)
+    found = shares(Scenario(seed=1, posts=12, mail=10, rate=20_000.0, latency=0.05), 0.5, 6.0)
     assert min(found) >= 0.95
 
 

@@ -101,7 +101,7 @@ def equal_in_the_end(world: Watched) -> None:
     assert all(one == found[0] for one in found)
 
 
-@part(8)
+@part(16)
 @given(traces(5, 20), st.integers(0, 1 << 32))
 def test_in_any_world_every_invariant_holds_at_every_moment(trace: Trace, seed: int) -> None:
     plan = eventful(trace, seed)
@@ -214,7 +214,7 @@ def test_what_comes_twice_or_from_the_past_changes_nothing(trace: Trace, seed: i
         }
 
 
-@part(8)
+@part(16)
 @given(st.floats(5.0, 40.0), st.integers(0, 20), st.booleans())
 def test_a_contact_that_is_cut_anywhere_costs_what_was_under_way(
     cut: float,
@@ -276,7 +276,7 @@ class Wiped(Watched):
 
 
 @pytest.mark.parametrize("is_wiped", [True, False])
-@part(8)
+@part(16)
 @given(trace=traces(4, 16), seed=st.integers(0, 1 << 32))
 def test_who_was_wiped_or_set_back_gets_everything_again(
     trace: Trace, seed: int, *, is_wiped: bool
