@@ -297,3 +297,14 @@ def test_who_was_wiped_or_set_back_gets_everything_again(
     world.look_back()
     assert all(node.held() == world.nodes[0].held() for node in world.nodes)
     assert sum(world.nodes[0].held().values()) == len(posts) + nodes + 1
+
+
+def test_the_news_of_somebody_who_was_wiped_are_not_taken_for_what_he_had_before() -> None:
+    """They have numbers that his old store had given to other things, which are processed."""
+    trace = place(2, (0.0, 50.0, 0, 1), (100.0, 200.0, 0, 1))
+    posts = draw_posts(60.0, [0, 1], 8, Random(1))
+    world = Wiped(trace, posts, Plan(again=20.0, asleep={0: [(60.0, 61.0)]}))
+    world.earlier = {}
+    world.run()
+    assert world.nodes[1].held() == world.nodes[0].held()
+    assert (NEWS.public, 0) in world.nodes[1].held()
