@@ -65,10 +65,12 @@ class Conditions:
     setup: float = 5.0
     rate: float | None = None
     latency: float = 0.0
+    radio: bool = False
     cut: float | None = None
     follows: int | None = None
     strangers: bool = False
     churn: bool = False
+    crashes: bool = False
     liars: int = 0
     clocks: bool = False
 
@@ -80,10 +82,11 @@ class Simulated:
     Attributes:
         seed: What decided everything random.
         nodes: How many.
+        liars: Of those.
         contacts: Of the trace.
         days: It lasted.
         delivery: Share of posts and readers by age.
-        oracle: The same of unlimited flooding.
+        oracle: The same of unlimited flooding, over liars too.
         ratios: One over the other.
         posts: All that is known of how posts spread.
         mail: The same of sealed mail; None where there was none.
@@ -100,6 +103,7 @@ class Simulated:
 
     seed: int
     nodes: int
+    liars: int
     contacts: int
     days: float
     delivery: dict[str, float]
@@ -140,10 +144,12 @@ def run_simulation(place: File | Town, conditions: Conditions, progress: Progres
         setup=conditions.setup,
         rate=conditions.rate,
         latency=conditions.latency,
+        radio=conditions.radio,
         cut=conditions.cut,
         follows=conditions.follows,
         strangers=conditions.strangers,
         churn=conditions.churn,
+        crashes=conditions.crashes,
         liars=conditions.liars,
         clocks=conditions.clocks,
     )
@@ -168,6 +174,7 @@ def _simulated(report: Report, seconds: float) -> Simulated:
     return Simulated(
         report.seed,
         report.nodes,
+        report.liars,
         report.contacts,
         report.days,
         report.posts.delivery,

@@ -6,8 +6,8 @@ another, over stores in memory. What is made up is the world around them:
     trace        who was near whom, when; city draws one from a seed
     workload     who writes what
     interest     who wants whose posts; churn says who is switched off when
-    world        runs it all; agenda is its clock, link joins two nodes over the air, node is one
-                 of them and mailbox its mail
+    world        runs it all; agenda is its clock, link joins two nodes over the air and radio says
+                 how fast, node is one of them and mailbox its mail
     liar         what hostile nodes make of their frames
     commons      what equal things nodes share in memory
     oracle       what no engine can beat: unlimited flooding over the same contacts

@@ -22,11 +22,13 @@ class Air:
         setup: Seconds from coming into range to the first frame.
         rate: Bytes a second in each direction; None: any number takes no time.
         latency: Seconds from the end of sending a frame to its being received.
+        radio: Whether a node has one radio, whose links share ``rate``, for both directions.
     """
 
     setup: float = 5.0
     rate: float | None = None
     latency: float = 0.0
+    radio: bool = False
 
 
 @dataclass(slots=True)

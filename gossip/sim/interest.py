@@ -38,13 +38,13 @@ def _walk(start: int, ordered: Sequence[Sequence[int]], count: int) -> Iterator[
 
 
 def audience(
-    follows: Sequence[Sequence[int]] | None, honest: frozenset[int]
+    follows: Sequence[Sequence[int]] | None, among: frozenset[int]
 ) -> Callable[[int], frozenset[int]]:
-    """Return what gives the honest nodes that want an author's posts, himself included."""
+    """Return what gives those ``among`` nodes that want an author's posts, himself included."""
     if follows is None:
-        return lambda _: honest
+        return lambda _: among
     wanted: dict[int, set[int]] = {}
     for reader, authors in enumerate(follows):
         for author in authors:
             wanted.setdefault(author, set()).add(reader)
-    return lambda author: honest & (wanted.get(author, set()) | {author})
+    return lambda author: among & (wanted.get(author, set()) | {author})

@@ -1,15 +1,14 @@
 """Two nodes in a meeting: their sessions, and what carries the frames between them.
 
-Each direction takes one frame after the other, at a rate. A link dies with the contact: what was
-not received by then is lost, and what came is stored.
+``radio`` has how fast frames go. A link dies with the contact: what was not received by then is
+lost, and what came is stored.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gossip.effects import Effect, Finish, Keep, Load, Send
 from gossip.effects import End as Why
@@ -25,36 +24,38 @@ from gossip.notes import (
 )
 from gossip.session import Session
 from gossip.sim.air import FRAME_BYTES, Air, Tally, useful_bytes
+from gossip.sim.radio import Lane, Radio
 from gossip.talk import Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gossip.policy import Peer
     from gossip.sim.agenda import Agenda
     from gossip.sim.commons import Commons
     from gossip.sim.node import Node
-    from ledger.store.base import Absorbed, Batch, LogKey
-
-
-class _Frame(NamedTuple):
-    begins: float
-    arrives: float
-    raw: bytes
+    from ledger.store.base import Absorbed, LogKey
 
 
 class End:
     """One node's end of a link."""
 
-    def __init__(self, link: Link, node: Node, peer: Peer | None, *, is_initiator: bool) -> None:
+    def __init__(
+        self,
+        link: Link,
+        node: Node,
+        peer: Peer | None,
+        radios: Sequence[Radio],
+        *,
+        is_initiator: bool,
+    ) -> None:
         self.node = node
         self.finish: Finish | None = None
         self._link = link
         self._agenda = link.agenda
-        self._free = 0.0
-        self._under_way: deque[_Frame] = deque()
+        self._lane = Lane(link.agenda, link.air, radios, arrived=self._arrived, count=link.count)
         self._tick_at: float | None = None
-        self._is_dirty = False
+        self._is_dirty = self._is_dead = False
         note = None if peer is None else node.note(seen_note(peer.device))
         groups = None if peer is None else node.note(groups_note(peer.device))
         mail = None if peer is None else node.note(mail_note(peer.device))
@@ -86,7 +87,13 @@ class End:
 
     def stop(self, why: Why) -> None:
         """End it, if it still goes on."""
-        self._carry_out(self.session.stop(self._agenda.now, why))
+        if not self._is_dead:
+            self._carry_out(self.session.stop(self._agenda.now, why))
+
+    def die(self) -> None:
+        """End it as a crash does: no more is said, and nothing is kept."""
+        self._is_dead = True
+        self._tick_at = None
 
     def changed(self, logs: Mapping[LogKey, bool]) -> None:
         """Take note of logs that stand differently now."""
@@ -105,10 +112,7 @@ class End:
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
-                for raw in self._link.spoken(self.node, effect.frame):
-                    self._send(raw)
-                if effect.bulk:
-                    self._taken_at(self._free)
+                self._send(effect)
             elif isinstance(effect, Finish):
                 self._over(effect)
             else:
@@ -120,7 +124,7 @@ class End:
     def _work(self, effect: Load | Keep) -> None:
         now, session = self._agenda.now, self.session
         if isinstance(effect, Keep):
-            absorbed = self._link.kept(self.node, effect.batch)
+            absorbed = self._link.kept(self.node, effect)
             self._carry_out(session.kept(effect.ticket, absorbed, now))
         elif self.finish is None:
             self._carry_out(session.loaded(effect.ticket, self.node.answer(effect.query), now))
@@ -128,7 +132,7 @@ class End:
     def _over(self, finish: Finish) -> None:
         self.finish = finish
         self.node.ends.pop(self, None)
-        self._agenda.at(self._last_arrival, self._link.close, last=True)
+        self._lane.finish(self._link.close)
 
     # --- time ---
 
@@ -153,53 +157,28 @@ class End:
 
     # --- the way to the other end ---
 
-    @property
-    def _last_arrival(self) -> float:
-        return self._under_way[-1].arrives if self._under_way else self._agenda.now
-
-    def _send(self, raw: bytes) -> None:
-        air, now = self._link.air, self._agenda.now
-        begins = max(now, self._free)
-        size = len(raw) + FRAME_BYTES
-        self._free = begins if air.rate is None else begins + size / air.rate
-        self._under_way.append(_Frame(begins, self._free + air.latency, raw))
-        if len(self._under_way) == 1:
-            self._await()
-
-    def _taken_at(self, when: float) -> None:
-        if when > self._agenda.now:
-            self._agenda.at(when, self._taken)
-        else:
-            self._agenda.at_once(self._taken)
+    def _send(self, effect: Send) -> None:
+        """Send what becomes of a frame; once the last of it is through, bulk may go on."""
+        frames = list(self._link.spoken(self.node, effect.frame))
+        taken = self._taken if effect.bulk else None
+        for number, raw in enumerate(frames, 1):
+            self._lane.send(raw, taken if number == len(frames) else None)
+        if taken is not None and not frames:
+            self._agenda.at_once(taken)
 
     def _taken(self) -> None:
         self._carry_out(self.session.sent(self._agenda.now))
 
-    def _await(self) -> None:
-        arrives = self._under_way[0].arrives
-        if arrives > self._agenda.now:
-            self._agenda.at(arrives, self._arrive)
-        else:
-            self._agenda.at_once(self._arrive)
-
-    def _arrive(self) -> None:
-        """Hand over what is there."""
-        now, under_way, other = self._agenda.now, self._under_way, self._link.other(self)
-        while under_way and under_way[0].arrives <= now:
-            raw = under_way.popleft().raw
+    def _arrived(self, frames: list[bytes]) -> None:
+        other = self._link.other(self)
+        for raw in frames:
             self._link.count(raw)
             other.receive(raw)
         other.drained()
-        if under_way:
-            self._await()
 
     def lose(self) -> None:
-        """Lose what is under way; what was begun was on the air all the same."""
-        now = self._agenda.now
-        for frame in self._under_way:
-            if frame.begins < now:
-                self._link.count(frame.raw)
-        self._under_way.clear()
+        """Lose what is under way."""
+        self._lane.lose()
 
 
 class Link:
@@ -228,7 +207,7 @@ class Link:
         tally: Tally,
         binding: bytes,
         strangers: bool,
-        kept: Callable[[Node, Batch], Absorbed],
+        kept: Callable[[Node, Keep], Absorbed],
         spoken: Callable[[Node, bytes], Iterable[bytes]],
         over: Callable[[Link], None],
     ) -> None:
@@ -242,8 +221,10 @@ class Link:
         self._over = over
         self._is_dead = False
         left, right = nodes
-        self._left = End(self, left, None if strangers else right.peer, is_initiator=True)
-        self._right = End(self, right, None if strangers else left.peer, is_initiator=False)
+        known = (None, None) if strangers else (right.peer, left.peer)
+        there, back = ((left.radio, right.radio),) * 2 if air.radio else ((Radio(),), (Radio(),))
+        self._left = End(self, left, known[0], there, is_initiator=True)
+        self._right = End(self, right, known[1], back, is_initiator=False)
         tally.links += 1
 
     def start(self) -> None:
@@ -265,10 +246,10 @@ class Link:
         self._tally.air += len(raw) + FRAME_BYTES
         self._tally.frames += 1
 
-    def kept(self, node: Node, batch: Batch) -> Absorbed:
+    def kept(self, node: Node, effect: Keep) -> Absorbed:
         """Take a batch that came over this link into a store, and count what was of use."""
-        absorbed = self._kept(node, batch)
-        self._tally.useful += useful_bytes(batch, absorbed)
+        absorbed = self._kept(node, effect)
+        self._tally.useful += useful_bytes(effect.batch, absorbed)
         return absorbed
 
     def close(self) -> None:

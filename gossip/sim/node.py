@@ -10,6 +10,7 @@ from gossip.claims import Claims
 from gossip.policy import Peer, Policy
 from gossip.shelf import Shelf
 from gossip.sim.mailbox import Mailbox, carried
+from gossip.sim.radio import Radio
 from gossip.sim.seeds import drawn
 from ledger.block import DEVICE_KIND, ZEROS, Block, Header, body_hash, sign_block
 from ledger.keys import DeviceKeys, PersonKey
@@ -103,6 +104,7 @@ class Node:
         live: Whether it stays in a meeting once all is equal.
         error_ms: By how much its clock is wrong.
         mail: How much it carries for others; None: no mail at all.
+        may_crash: Whether it keeps aside what would survive a crash.
 
     Attributes:
         policy: What it cares about; ``wants`` is the policy's.
@@ -112,6 +114,7 @@ class Node:
         unread: Ids of letters that came and were not read yet.
         ends: Its ends of open links, in the order they were opened.
         is_awake: Whether it is switched on.
+        radio: What its links share, where a node has one radio.
     """
 
     def __init__(  # noqa: PLR0913  what tells one node from another
@@ -125,10 +128,12 @@ class Node:
         live: bool = True,
         error_ms: int = 0,
         mail: MailLimits | None = None,
+        may_crash: bool = False,
     ) -> None:
         self.number = number
         self.is_awake = True
         self.ends: dict[End, None] = {}
+        self.radio = Radio()
         self._identity = identity
         device, person = identity.keys.public, identity.person.signing.public
         logs = [(who, log) for who in wants or () for log in (IDENTITY, POSTS)]
@@ -142,6 +147,7 @@ class Node:
         self._runs = 0
         self._dice = Random(drawn(seed, f"room {number}"))
         self._contents = Contents()
+        self._safe = Contents() if may_crash else None
         self._store = MemoryStore(new_run=self._new_run, contents=self._contents)
         self.shelf = finished(Shelf.open(self._store, self.policy))
         self.claims = Claims(self.policy.limits.patience)
@@ -149,11 +155,22 @@ class Node:
         self.mailbox = self._mailbox(mail) if mail is not None else None
         self._open_mail()
         salt = drawn(seed, f"salt {number}", 16)
-        self.keep(Batch(runs=[Run((self._identity.certified(salt),))]), 0.0)
+        self.keep(Batch(runs=[Run((self._identity.certified(salt),))]), 0.0, durable=True)
 
     def _new_run(self) -> bytes:
         self._runs += 1
         return drawn(self._seed, f"run {self.number} {self._runs}", 8)
+
+    def crash(self) -> None:
+        """Lose all that was not stored durably; ``restart`` is due.
+
+        Raises:
+            RuntimeError: Nothing was kept aside; see ``may_crash``.
+        """
+        if self._safe is None:
+            raise RuntimeError("a node that may crash is made with may_crash")
+        self._contents, self.unread = self._safe, []
+        self.ends.clear()
 
     def restart(self) -> None:
         """Forget all but what is stored, as a node does that was switched off."""
@@ -161,7 +178,17 @@ class Node:
         self._store = MemoryStore(new_run=self._new_run, contents=self._contents)
         self.shelf = finished(Shelf.open(self._store, self.policy))
         self.claims = Claims(self.policy.limits.patience)
+        self._identity.heads = self._heads()
         self._open_mail()
+
+    def _heads(self) -> dict[int, tuple[int, bytes]]:
+        """Return where the own logs end in the store: from there on it writes."""
+        heads: dict[int, tuple[int, bytes]] = {}
+        for log in finished(self._store.logs()):
+            if log.author == self.peer.device and log.head:
+                (last,) = finished(self._store.read((log.author, log.number), log.head, log.head))
+                heads[log.number] = (log.head, last.id)
+        return heads
 
     def _mailbox(self, mail: MailLimits) -> Mailbox:
         limits = replace(mail, bytes=self.policy.quota.mail_bytes)
@@ -175,8 +202,15 @@ class Node:
             self.mailbox.restart(self._new_run()[:4], rows, dict(zip(idents, sizes, strict=True)))
 
     def _keep_mail(self, changes: MailChanges) -> None:
+        """Keep what one sends, or has read: others hear of it."""
         batch = Batch(mail=changes.puts, mail_drops=changes.drops)
-        self._hear(finished(self._store.absorb(batch, seen=0, durable=False)))
+        self._hear(self._absorb(batch, 0, durable=True))
+
+    def _absorb(self, batch: Batch, seen: int, *, durable: bool = False) -> Absorbed:
+        absorbed = finished(self._store.absorb(batch, seen=seen, durable=durable))
+        if durable and self._safe is not None:
+            self._safe = self._contents.copy()
+        return absorbed
 
     def _hear(self, absorbed: Absorbed) -> None:
         """Tell all open meetings that there is mail, and keep in mind what is to be read."""
@@ -184,29 +218,35 @@ class Node:
             news = self.mailbox.mail.stored(absorbed.mail)
             self.unread += news.letters
             if news.stale:
-                finished(self._store.absorb(Batch(mail_drops=news.stale), seen=0, durable=False))
+                self._absorb(Batch(mail_drops=news.stale), 0)
             for end in list(self.ends):
                 end.changed({})
 
     def write(self, text: str, now: float) -> Block:
-        """Write a post and tell whoever is in a meeting."""
+        """Write a post, and once it is durable tell whoever is in a meeting."""
         salt = drawn(self._seed, f"salt {self.number} {now}", 16)
         said = Post(EPOCH_MS + round(now * 1000), text)
         block = self._identity.extend(POSTS, KIND, said.encode(salt))
-        self.keep(Batch(runs=[Run((block,))]), now)
+        self.keep(Batch(runs=[Run((block,))]), now, durable=True)
         return block
 
-    def keep(self, batch: Batch, now: float) -> Absorbed:
-        """Take a batch into the store, learn what it changed, and tell all open meetings."""
+    def keep(self, batch: Batch, now: float, *, durable: bool = False) -> Absorbed:
+        """Take a batch into the store, learn what it changed, and tell all open meetings.
+
+        Args:
+            batch: What to keep.
+            now: Seconds from the start.
+            durable: Whether it survives a crash, with all that came before it.
+        """
         if batch.runs:
             batch = replace(batch, runs=[self._commons.run(run) for run in batch.runs])
-        absorbed = self._take(batch, now)
+        absorbed = self._take(batch, now, durable=durable)
         while (gone := self.shelf.let_go(self._dice)) is not None:
             self._take(gone, now)
         return absorbed
 
-    def _take(self, batch: Batch, now: float) -> Absorbed:
-        absorbed = finished(self._store.absorb(batch, seen=self._clock(now), durable=False))
+    def _take(self, batch: Batch, now: float, *, durable: bool = False) -> Absorbed:
+        absorbed = self._absorb(batch, self._clock(now), durable=durable)
         self._hear(absorbed)
         if absorbed.is_news:
             self._share(absorbed)

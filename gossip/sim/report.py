@@ -55,8 +55,12 @@ class Spread:
         measured: How many of them these figures are about; of very many it is a part.
         pairs: Those, and whom they were for.
         delivery: Share of pairs by age.
-        oracle: The same of unlimited flooding.
-        ratios: One over the other; None where nothing could be delivered.
+        oracle: The same of unlimited flooding with every node as a carrier, liars too, for those
+            carry what they do not spoil: nothing is above it.
+        ratios: One over the other, 1 at most; None where nothing could be delivered.
+        oracle_honest: Unlimited flooding by honest nodes alone. What liars carried comes on top,
+            so that
+        ratios_honest: may be above 1.
     """
 
     messages: int
@@ -65,13 +69,21 @@ class Spread:
     delivery: dict[str, float]
     oracle: dict[str, float]
     ratios: dict[str, float | None]
+    oracle_honest: dict[str, float]
+    ratios_honest: dict[str, float | None]
 
     @classmethod
-    def of(cls, messages: int, measured: int, engine: Delays, best: Delays) -> Spread:
-        """Compare the engine's delays with the best possible ones, of the same pairs."""
-        delivery, oracle = engine.by_age(), best.by_age()
-        ratios = {age: delivery[age] / most if most else None for age, most in oracle.items()}
-        return cls(messages, measured, best.pairs, delivery, oracle, ratios)
+    def of(
+        cls, messages: int, measured: int, engine: Delays, best: Delays, honest: Delays
+    ) -> Spread:
+        """Compare the engine's delays with both oracles', of the same pairs."""
+        delivery, oracle, apart = engine.by_age(), best.by_age(), honest.by_age()
+        over, over_honest = _over(delivery, oracle), _over(delivery, apart)
+        return cls(messages, measured, best.pairs, delivery, oracle, over, apart, over_honest)
+
+
+def _over(delivery: dict[str, float], oracle: dict[str, float]) -> dict[str, float | None]:
+    return {age: delivery[age] / most if most else None for age, most in oracle.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +148,7 @@ class Report:
     Attributes:
         seed: What decided everything random.
         nodes: How many.
+        liars: Of those.
         contacts: Of the trace.
         days: From the first contact to the end of the last.
         posts: What was said to all.
@@ -149,6 +162,7 @@ class Report:
 
     seed: int
     nodes: int
+    liars: int
     contacts: int
     days: float
     posts: Spread

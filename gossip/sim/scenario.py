@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.mail_room import MailLimits
 from gossip.sim.air import Air
@@ -17,7 +17,7 @@ from gossip.sim.workload import Letter, Post, draw_letters, draw_posts
 from gossip.sim.world import Plan, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from gossip.sim.churn import Naps
     from gossip.sim.trace import Trace
@@ -41,11 +41,13 @@ class Scenario:
         setup: Seconds from coming into range to the first frame.
         rate: Bytes a second in each direction; None: any number takes no time.
         latency: Seconds from the end of sending to being received.
+        radio: Whether all links of a node share ``rate``, in both directions.
         cut: Seconds after set-up in which a contact is over at the latest; None: it lasts.
         follows: How many others each node wants the logs of, those it meets most; None: of all.
         text: Bytes of a post's text.
         strangers: Whether nobody recognises anybody.
         churn: Whether nodes are switched off now and then.
+        crashes: Whether they crash now and then; with ``churn`` about every second time.
         liars: How many nodes lie; they write nothing.
         clocks: Whether everybody's clock is wrong.
     """
@@ -58,11 +60,13 @@ class Scenario:
     setup: float = 5.0
     rate: float | None = None
     latency: float = 0.0
+    radio: bool = False
     cut: float | None = None
     follows: int | None = None
     text: int = 140
     strangers: bool = False
     churn: bool = False
+    crashes: bool = False
     liars: int = 0
     clocks: bool = False
 
@@ -73,7 +77,8 @@ class _Cast:
 
     Attributes:
         trace: What is left of the contacts once they are cut.
-        naps: When each node is switched off.
+        naps: When each node is switched off, or down after a crash.
+        crashes: Which of them began with a crash.
         liars: By number.
         posts: Written by the others, ascending.
         letters: Sent by the others, ascending.
@@ -82,6 +87,7 @@ class _Cast:
 
     trace: Trace
     naps: dict[int, Naps]
+    crashes: frozenset[tuple[int, float]]
     liars: dict[int, Liar]
     posts: list[Post]
     letters: list[Letter]
@@ -113,7 +119,8 @@ def _cast(trace: Trace, scenario: Scenario) -> _Cast:
     if scenario.cut is not None:
         trace = trace.cut(scenario.setup + scenario.cut)
     count = len(trace.names)
-    naps = draw_naps(count, trace.span, _dice(scenario, "churn")) if scenario.churn else {}
+    is_restless = scenario.churn or scenario.crashes
+    naps = draw_naps(count, trace.span, _dice(scenario, "churn")) if is_restless else {}
     numbers = _dice(scenario, "liars").sample(range(count), min(scenario.liars, count))
     lies = list(Lie)
     liars = {
@@ -132,7 +139,14 @@ def _cast(trace: Trace, scenario: Scenario) -> _Cast:
     ]
     sent = sorted(letter for letter in letters if letter.born <= trace.span)
     follows = None if scenario.follows is None else nearest(trace, scenario.follows)
-    return _Cast(trace, naps, liars, within, sent, follows)
+    return _Cast(trace, naps, _crashes(naps, scenario), liars, within, sent, follows)
+
+
+def _crashes(naps: Mapping[int, Naps], scenario: Scenario) -> frozenset[tuple[int, float]]:
+    """Return which naps begin with a crash: none, all, or by chance."""
+    dice, share = _dice(scenario, "crashes"), 0.5 if scenario.churn else 1.0
+    starts = [(node, start) for node, times in naps.items() for start, _ in times]
+    return frozenset(one for one in starts if scenario.crashes and dice.random() < share)
 
 
 def _plan(cast: _Cast, scenario: Scenario) -> Plan:
@@ -140,12 +154,13 @@ def _plan(cast: _Cast, scenario: Scenario) -> Plan:
     wrong = {node: dice.randint(-YEARS_MS, YEARS_MS) for node in nodes if scenario.clocks}
     return Plan(
         seed=scenario.seed,
-        air=Air(scenario.setup, scenario.rate, scenario.latency),
+        air=Air(scenario.setup, scenario.rate, scenario.latency, scenario.radio),
         strangers=scenario.strangers,
         text=scenario.text,
         follows=cast.follows,
         errors_ms=wrong,
         asleep=cast.naps,
+        crashes=cast.crashes,
         liars=cast.liars,
         letter=scenario.letter,
         mail=MailLimits() if scenario.buffer is None else MailLimits(envelopes=scenario.buffer),
@@ -158,6 +173,7 @@ def _report(world: World, cast: _Cast, scenario: Scenario) -> Report:
     return Report(
         seed=scenario.seed,
         nodes=len(world.nodes),
+        liars=len(cast.liars),
         contacts=len(cast.trace.contacts),
         days=cast.trace.span / 86_400,
         posts=_spread(world, cast, scenario),
@@ -174,39 +190,64 @@ def _report(world: World, cast: _Cast, scenario: Scenario) -> Report:
     )
 
 
+class _Said(NamedTuple):
+    """A message, as an oracle is asked about it.
+
+    Attributes:
+        author: Who wrote it.
+        born: When, seconds.
+        carriers: Who takes it and passes it on.
+        readers: For whom it counts: honest ones.
+    """
+
+    author: int
+    born: float
+    carriers: frozenset[int]
+    readers: frozenset[int]
+
+
 def _spread(world: World, cast: _Cast, scenario: Scenario) -> Spread:
-    """Compare what reached honest nodes with what the oracle brings them over honest nodes."""
+    """Compare what reached honest nodes with what the oracles bring them."""
     posts = cast.posts
     step = -(-len(posts) // MAX_MEASURED) or 1
-    honest = frozenset(range(len(world.nodes))) - cast.liars.keys()
-    readers = audience(cast.follows, honest)
-    oracle = Oracle(awake(cast.trace, cast.naps), scenario.setup)
-    best: list[float] = []
-    pairs = 0
-    for post in posts[::step]:
-        among = readers(post.author)
-        pairs += len(among) - 1
-        reached = oracle.earliest(post.author, post.born, among)
-        best += [at - post.born for node, at in reached.items() if node != post.author]
+    everybody = frozenset(range(len(world.nodes)))
+    honest, carriers = everybody - cast.liars.keys(), audience(cast.follows, everybody)
+    said = [
+        _Said(post.author, post.born, among, (among & honest) - {post.author})
+        for post in posts[::step]
+        for among in [carriers(post.author)]
+    ]
     engine = [
         at - posts[post].born
         for post, node, at in world.deliveries
         if post % step == 0 and node in honest
     ]
-    measured = len(posts[::step])
-    return Spread.of(len(posts), measured, Delays.of(pairs, engine), Delays.of(pairs, best))
+    return _compared(len(posts), said, engine, cast, scenario)
 
 
 def _letters(world: World, cast: _Cast, scenario: Scenario) -> Spread:
-    """Compare when letters came with when the oracle brings them over honest nodes."""
-    letters = cast.letters
-    honest = frozenset(range(len(world.nodes))) - cast.liars.keys()
-    oracle = Oracle(awake(cast.trace, cast.naps), scenario.setup)
-    best: list[float] = []
-    for letter in letters:
-        reached = oracle.earliest(letter.source, letter.born, honest)
-        if (at := reached.get(letter.destination)) is not None:
-            best.append(at - letter.born)
-    count = len(letters)
+    """Compare when letters came with when the oracles bring them."""
+    letters, everybody = cast.letters, frozenset(range(len(world.nodes)))
+    said = [_Said(one.source, one.born, everybody, frozenset({one[2]})) for one in letters]
     engine = [at - letters[number].born for number, at in world.received.items()]
-    return Spread.of(count, count, Delays.of(count, engine), Delays.of(count, best))
+    return _compared(len(letters), said, engine, cast, scenario)
+
+
+def _compared(
+    messages: int, said: Sequence[_Said], engine: list[float], cast: _Cast, scenario: Scenario
+) -> Spread:
+    """Let what was said flood as well, over all that carry it and over the honest of them."""
+    oracle = Oracle(awake(cast.trace, cast.naps), scenario.setup)
+    best = [at for one in said for at in _flooded(oracle, one, one.carriers)]
+    honest = best
+    if cast.liars:
+        apart = [(one, one.carriers - cast.liars.keys()) for one in said]
+        honest = [at for one, among in apart for at in _flooded(oracle, one, among)]
+    pairs = sum(len(one.readers) for one in said)
+    delays = [Delays.of(pairs, seconds) for seconds in (engine, best, honest)]
+    return Spread.of(messages, len(said), *delays)
+
+
+def _flooded(oracle: Oracle, said: _Said, among: frozenset[int]) -> list[float]:
+    reached = oracle.earliest(said.author, said.born, among)
+    return [reached[node] - said.born for node in said.readers if node in reached]

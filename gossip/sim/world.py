@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ from gossip.mail_room import MailLimits
 from gossip.sim.agenda import Agenda
 from gossip.sim.air import Air, Tally
 from gossip.sim.commons import Commons
+from gossip.sim.deliveries import Deliveries
 from gossip.sim.link import Link
 from gossip.sim.mailbox import Sealed
 from gossip.sim.node import POSTS, Identity, Node
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from gossip.effects import End as Why
+    from gossip.effects import Keep
     from gossip.sim.trace import Contact, Trace
     from gossip.sim.workload import Letter, Post
-    from ledger.store.base import Absorbed, Batch
+    from ledger.store.base import Absorbed
 
 TEXT: Final = "The ferry runs again, and the bridge at the mill is closed until Monday. "
 _TOLD_EVERY: Final = 1024
@@ -44,6 +45,7 @@ class Plan:
         follows: Whose posts each node wants; None: all of everybody's.
         errors_ms: By how much the clocks of nodes are wrong; right where a node is not named.
         asleep: When nodes are switched off, (from, to) in seconds.
+        crashes: At which of those moments a node crashes instead: it loses what is not durable.
         liars: What becomes of the frames that these nodes send.
         letter: Bytes of a letter's ciphertext.
         mail: How much mail everybody carries for others.
@@ -58,36 +60,10 @@ class Plan:
     follows: Sequence[Sequence[int]] | None = None
     errors_ms: Mapping[int, int] = field(default_factory=dict)
     asleep: Mapping[int, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    crashes: frozenset[tuple[int, float]] = frozenset()
     liars: Mapping[int, Callable[[bytes], Iterable[bytes]]] = field(default_factory=dict)
     letter: int = 512
     mail: MailLimits = field(default_factory=MailLimits)
-
-
-class Deliveries:
-    """When which post reached whom.
-
-    Attributes:
-        posts: Number of the post, one entry a delivery.
-        nodes: Whom it reached.
-        times: When, seconds.
-    """
-
-    def __init__(self) -> None:
-        self.posts = array("L")
-        self.nodes = array("L")
-        self.times = array("d")
-
-    def add(self, post: int, node: int, now: float) -> None:
-        """Note that ``post`` reached ``node``."""
-        self.posts.append(post)
-        self.nodes.append(node)
-        self.times.append(now)
-
-    def __iter__(self) -> Iterator[tuple[int, int, float]]:
-        return zip(self.posts, self.nodes, self.times, strict=True)
-
-    def __len__(self) -> int:
-        return len(self.posts)
 
 
 class World:
@@ -112,7 +88,6 @@ class World:
         self, trace: Trace, posts: Sequence[Post], plan: Plan, letters: Sequence[Letter] = ()
     ) -> None:
         self.commons = Commons()
-        self.deliveries = Deliveries()
         self.first, self.later = Tally(), Tally()
         self.endings: Counter[Why] = Counter()
         self._trace = trace
@@ -122,6 +97,8 @@ class World:
         self._numbers = {one.envelope.id: number for number, one in enumerate(self._sealed)}
         self.received: dict[int, float] = {}
         self._plan = plan
+        self._crashing = frozenset(number for number, _ in plan.crashes)
+        self.deliveries = Deliveries(self._crashing)
         self._agenda = Agenda()
         self._identities = [Identity.of(plan.seed, one) for one in range(len(trace.names))]
         self.nodes = [self._node(number) for number in range(len(trace.names))]
@@ -146,6 +123,7 @@ class World:
             live=plan.live,
             error_ms=plan.errors_ms.get(number, 0),
             mail=plan.mail if self._letters else None,
+            may_crash=number in self._crashing,
         )
 
     def run(self, tell: Callable[[float], None] = lambda _: None) -> None:
@@ -161,7 +139,8 @@ class World:
             agenda.at(letter.born, partial(self._send, number, letter))
         for number, times in self._plan.asleep.items():
             for start, end in times:
-                agenda.at(start, partial(self._sleep, self.nodes[number]))
+                stop = self._crash if (number, start) in self._plan.crashes else self._sleep
+                agenda.at(start, partial(stop, self.nodes[number]))
                 agenda.at(end, partial(self._wake, self.nodes[number]))
         while agenda.step(span):
             steps += 1
@@ -218,6 +197,13 @@ class World:
         for pair in [pair for pair in self._links if node.number in pair]:
             self._links[pair].close()
 
+    def _crash(self, node: Node) -> None:
+        """Have a node vanish in the middle of all it does; the others see that links die."""
+        for end in node.ends:
+            end.die()
+        self._sleep(node)
+        node.crash()
+
     def _wake(self, node: Node) -> None:
         node.is_awake = True
         node.restart()
@@ -268,8 +254,8 @@ class World:
         lies = self._plan.liars.get(node.number)
         return (frame,) if lies is None else lies(frame)
 
-    def _kept(self, node: Node, batch: Batch) -> Absorbed:
-        absorbed = node.keep(batch, self._agenda.now)
+    def _kept(self, node: Node, effect: Keep) -> Absorbed:
+        absorbed = node.keep(effect.batch, self._agenda.now, durable=effect.durable)
         if node.unread:
             self._agenda.at_once(partial(self._read, node))
         for arrival in absorbed.arrivals:

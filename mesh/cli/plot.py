@@ -10,7 +10,7 @@ from mesh.port import PortError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mesh.simulate import Simulated
+    from mesh.simulate import Simulated, Spread
 
 _INSTALL: Final = (
     "a plot needs matplotlib, which is not installed; run: pip install 'passalong[plot]'"
@@ -53,7 +53,7 @@ def draw_plot(done: Simulated, path: Path) -> None:
     figure = _figure()(figsize=(1 + 5.5 * len(drawn), 4.5), layout="constrained")
     for at, (what, spread) in enumerate(drawn, 1):
         axes = figure.add_subplot(1, len(drawn), at)
-        for name, shares, width in (("oracle", spread.oracle, 5), ("engine", spread.delivery, 1.5)):
+        for name, shares, width in _lines(spread, with_liars=done.liars > 0):
             percents = [100 * share for share in shares.values()]
             axes.plot(list(shares), percents, linewidth=width, marker="o", label=name)
         axes.set_xlabel("age")
@@ -68,3 +68,9 @@ def draw_plot(done: Simulated, path: Path) -> None:
         figure.savefig(path, dpi=110)
     except OSError as exc:
         raise PortError(f"{path} cannot be written: {exc.strerror}; name another file") from exc
+
+
+def _lines(spread: Spread, *, with_liars: bool) -> list[tuple[str, dict[str, float], float]]:
+    """Return what is drawn: its name, shares by age, and width of the line."""
+    honest = [("oracle without liars", spread.oracle_honest, 3.0)] if with_liars else []
+    return [("oracle", spread.oracle, 5.0), *honest, ("engine", spread.delivery, 1.5)]

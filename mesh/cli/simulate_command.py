@@ -11,6 +11,7 @@ from mesh.cli.call import Call, pass_call
 from mesh.cli.frame import Command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mesh.cli.parts import Part
@@ -71,8 +72,10 @@ _FROM_ZERO: Final = _Number(min=0)
 @click.option("--cut", type=_SOME, metavar="S", help="Contacts end S seconds after set-up.")
 @click.option("--rate", type=_SOME, metavar="B", help="Bytes a second; without it any number.")
 @click.option("--latency", type=_FROM_ZERO, default=0.0, show_default=True, metavar="S")
+@click.option("--radio", is_flag=True, help="A node's links share --rate, by turns.")
 @click.option("--strangers", is_flag=True, help="Nobody recognises anybody.")
 @click.option("--churn", is_flag=True, help="Nodes are switched off now and then.")
+@click.option("--crashes", is_flag=True, help="They crash, and lose what was not safe yet.")
 @click.option("--liars", type=click.IntRange(0), default=0, metavar="N", help="So many lie.")
 @click.option("--clocks", is_flag=True, help="All clocks are wrong, by years.")
 @click.option("--plot", metavar="FILE.png", help="Draw delivery by age.")
@@ -82,6 +85,8 @@ def simulate(call: Call, /, **given: Any) -> None:  # noqa: ANN401  click checke
     from mesh.cli.waiting import waiting  # noqa: PLC0415
     from mesh.simulate import Conditions, run_simulation  # noqa: PLC0415
 
+    if given["radio"] and given["rate"] is None:
+        raise click.UsageError("--radio shares a rate; give --rate as well")
     place = _place(*(given.pop(name) for name in ("trace", "nodes", "days", "contacts")))
     picture = _picture(given.pop("plot"))
     conditions = Conditions(**given)
@@ -126,8 +131,8 @@ def _told(done: Simulated, picture: Path | None) -> list[Part]:
             f" {done.days:.1f} days",
             "bold",
         ),
-        *_spread(done.posts, "post", "every reader"),
-        *(_spread(done.mail, "letter", "its reader") if done.mail is not None else ()),
+        *_spread(done.posts, "post", "every reader", with_liars=done.liars > 0),
+        *_letters(done),
         Sentence(
             f"On air: {size_text(whole.bytes_on_air)} in {counted(whole.meetings, 'meeting')},"
             f" {_factor(whole.bytes_per_useful_byte)} what was of use,"
@@ -138,17 +143,24 @@ def _told(done: Simulated, picture: Path | None) -> list[Part]:
     return parts if picture is None else [*parts, Sentence(f"Drawn in {picture}")]
 
 
-def _spread(spread: Spread, what: str, to: str) -> list[Part]:
+def _letters(done: Simulated) -> list[Part]:
+    if done.mail is None:
+        return []
+    return _spread(done.mail, "letter", "its reader", with_liars=done.liars > 0)
+
+
+def _spread(spread: Spread, what: str, to: str, *, with_liars: bool) -> list[Part]:
     from mesh.cli.parts import Sentence, Sheet  # noqa: PLC0415
     from mesh.cli.wording import counted  # noqa: PLC0415
 
     if not spread.messages:
         return []
-    rows = [
-        (age, _percent(share), _percent(spread.oracle[age]), _percent(spread.ratios[age]))
-        for age, share in spread.delivery.items()
-    ]
-    columns = ("age", "delivered", "possible", "of that")
+    columns = ["age", "delivered", "possible", "of that"]
+    shares: list[Mapping[str, float | None]] = [spread.delivery, spread.oracle, spread.ratios]
+    if with_liars:
+        columns += ["without liars", "of this"]
+        shares += [spread.oracle_honest, spread.ratios_honest]
+    rows = [(age, *(_percent(share[age]) for share in shares)) for age in spread.delivery]
     title = Sentence(f"{counted(spread.messages, what)}, each to {to}:")
     return [title, Sheet(columns, rows, right=columns[1:])]
 

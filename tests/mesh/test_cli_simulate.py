@@ -46,12 +46,28 @@ def test_a_trace_is_simulated(command: Passalong, trace: str) -> None:
 def test_the_same_seed_gives_the_same_answer_but_for_the_seconds(command: Passalong) -> None:
     asked = ("simulate", "--nodes", "6", "--days", "0.6", "--posts", "9")
     mail = ("--mail", "5", "--buffer", "2")
-    options = (*mail, "--churn", "--clocks", "--liars", "1", "--strangers", "--follow", "3")
+    options = (
+        *mail,
+        "--churn",
+        "--crashes",
+        "--clocks",
+        "--liars",
+        "1",
+        "--strangers",
+        "--follow",
+        "3",
+    )
     air = ("--rate", "50000", "--latency", "0.01", "--cut", "5", "--setup", "2")
     answers = [command.json(*asked, *options, *air, "--seed", seed) for seed in ("1", "1", "2")]
     for answer in answers:
         del answer["seconds"]
     assert answers[0] == answers[1] != answers[2]
+
+
+def test_with_one_radio_a_node_less_arrives(command: Passalong) -> None:
+    asked = ("simulate", "--nodes", "12", "--days", "0.5", "--posts", "60", "--rate", "120")
+    ends = [command.json(*asked, *more)["delivery"]["1h"] for more in ((), ("--radio",))]
+    assert ends[1] < ends[0]
 
 
 def test_a_trace_may_come_by_standard_input(command: Passalong) -> None:
@@ -73,9 +89,21 @@ def test_a_person_sees_a_table(
     assert "On air" in outcome.out
 
 
+@pytest.mark.parametrize("liars", [0, 2])
+def test_with_liars_a_person_sees_what_is_possible_without_them(
+    command: Passalong, trace: str, liars: int
+) -> None:
+    asked = ("simulate", "--trace", trace, "--posts", "4", "--mail", "3", "--liars", str(liars))
+    answer, outcome = command.json(*asked), command(*asked)
+    assert answer["liars"] == liars
+    assert answer["posts"].keys() >= {"oracle_honest", "ratios_honest"}
+    assert ("WITHOUT LIARS" in outcome.out) is (liars > 0)
+
+
 def test_delivery_is_drawn(command: Passalong, trace: str, tmp_path: Path) -> None:
     picture = tmp_path / "delivery.png"
-    outcome = command("simulate", "--trace", trace, "--posts", "5", "--plot", str(picture))
+    asked = ("simulate", "--trace", trace, "--posts", "5", "--liars", "1")
+    outcome = command(*asked, "--plot", str(picture))
     assert (outcome.status, outcome.err) == (0, "")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert str(picture) in outcome.out.replace("\n", "")
@@ -121,6 +149,7 @@ def test_a_plot_that_fails_in_the_end_says_so(
         ("--days", "0"),
         ("--days", "nan"),
         ("--rate", "0"),
+        ("--radio",),
         ("--setup", "nan"),
         ("--cut", "inf"),
         ("--setup", "-1"),

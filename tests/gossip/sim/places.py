@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from gossip.envelope import Parcel
 from gossip.sim.trace import Contact, Trace, trace_of
 from gossip.sim.workload import Letter, Post
 from gossip.sim.world import Plan, World
+from ledger.store.base import Batch
+from tests.strategies import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from gossip.sim.mailbox import Sealed
+    from gossip.sim.node import Node
+    from tests.strategies import Device
 
 SETUP = 5.0
 
@@ -58,3 +66,26 @@ def letters_in(trace: Trace, most: int = 6) -> st.SearchStrategy[list[Letter]]:
     who = st.integers(0, len(trace.names) - 1)
     drawn = st.builds(Letter, moments, who, who)
     return st.lists(drawn.filter(lambda one: one[1] != one[2]), max_size=most).map(sorted)
+
+
+# --- what nodes hold before anything happens ----------------------------------------------------
+
+
+def shape(node: Node, **policy: Any) -> None:  # noqa: ANN401
+    """Have a node care about other things, as after a restart."""
+    node.policy = replace(node.policy, **policy)
+    node.restart()
+
+
+def give(node: Node, *devices: Device) -> None:
+    """Have a node hold all that devices wrote."""
+    for device in devices:
+        runs = [run_of(blocks) for _, blocks in sorted(device.logs.items())]
+        node.keep(Batch(runs=runs), 0.0, durable=True)
+
+
+def deposit(node: Node, sealed: Sealed, depositor: bytes, life: int = 5_000) -> None:
+    """Have a node carry a letter that somebody brought who is not there any more."""
+    assert node.mailbox is not None
+    parcel = Parcel(sealed.envelope.raw, 9, life, 0)
+    node._keep_mail(node.mailbox.mail.take(sealed.envelope, parcel, depositor, 0.0))

@@ -22,7 +22,8 @@ CIRCLE = place(4, (0, 50, 0, 1), (0, 60, 1, 2), (0, 70, 2, 3), (0, 80, 0, 3), (9
 
 def test_what_took_exactly_an_hour_took_an_hour() -> None:
     engine = Delays.of(4, [HOUR + 0.001, HOUR, 49 * HOUR])
-    spread = Spread.of(9, 2, engine, Delays.of(4, [1.0, 2.0, 3 * HOUR, 4 * HOUR]))
+    best, honest = Delays.of(4, [1.0, 2.0, 3 * HOUR, 4 * HOUR]), Delays.of(4, [HOUR])
+    spread = Spread.of(9, 2, engine, best, honest)
     assert list(spread.delivery) == [*AGES, "end"]
     assert spread.delivery == {
         "1h": 0.25, "3h": 0.5, "6h": 0.5, "12h": 0.5, "24h": 0.5, "48h": 0.5, "end": 0.75
@@ -30,11 +31,12 @@ def test_what_took_exactly_an_hour_took_an_hour() -> None:
     assert spread.oracle["1h"] == 0.5
     assert spread.oracle["3h"] == 0.75
     assert spread.ratios["3h"] == pytest.approx(2 / 3)
+    assert (spread.oracle_honest["3h"], spread.ratios_honest["3h"]) == (0.25, 2.0)
     assert (spread.messages, spread.measured, spread.pairs) == (9, 2, 4)
 
 
 def test_of_nothing_there_is_no_share() -> None:
-    spread = Spread.of(0, 0, Delays.of(0, []), Delays.of(0, []))
+    spread = Spread.of(0, 0, *[Delays.of(0, [])] * 3)
     assert spread.delivery["end"] == 0
     assert spread.ratios["end"] is None
 
