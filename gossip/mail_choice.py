@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 EVERY: Final = 4
 """Of so many envelopes that are asked for one at least is drawn."""
 MOST_VAIN: Final = 2
-"""So many that nobody but a reader would keep are asked for in a meeting, whosever they are."""
+"""So many that nobody but a reader would keep are asked for in a meeting, whosever they are;"""
+VAIN_BYTE: Final = 256 // 4
+"""and only every fourth of them is among those that may be drawn, by chance: they cost much."""
 MOST_TOGETHER: Final = 8
 """So many are under way at a time where they come fast,"""
 FAST_S: Final = 1.0
@@ -113,8 +115,11 @@ class Choice:
             self._queue(row)
 
     def _draw(self, row: Row) -> None:
-        lot = hmac.digest(self._secret, row.name, "sha256")[:8]
-        heappush(self._mine if row.is_mine else self._fill, (lot, row.index, row))
+        lot = hmac.digest(self._secret, row.name, "sha256")
+        if row.is_mine:
+            heappush(self._mine, (lot[:8], row.index, row))
+        elif self._waiting[row.index] or lot[8] < VAIN_BYTE:
+            heappush(self._fill, (lot[:8], row.index, row))
 
     def _queue(self, row: Row) -> None:
         heappush(self._wanted, (self._crowd(row), -(row.until or 0), row.index, row))
