@@ -156,7 +156,7 @@ class Choice:
                 if row.index in self._waiting and self._may_draw(row):
                     if may(row, is_drawn=True):
                         found = row
-                    else:
+                    elif row.index in self._waiting:
                         passed.append(row)
             for row in passed:
                 self._draw(row)

@@ -152,6 +152,25 @@ def test_what_may_not_be_asked_for_now_is_asked_for_later() -> None:
     assert sorted(index for index, _ in asked(made)) == sorted(barred)
 
 
+@given(dropped=st.sets(st.integers(0, ROWS - 1)), mine=st.sets(st.integers(0, ROWS - 1)))
+def test_what_is_dropped_when_it_is_looked_at_is_passed_over(
+    dropped: set[int], mine: set[int]
+) -> None:
+    made = choice(1, (row(n, mine=n in mine) for n in range(ROWS)))
+
+    def may(row: Row, *, is_drawn: bool) -> bool:
+        assert is_drawn in (True, False)
+        if row.index in dropped:
+            made.drop(row)
+        return row.index not in dropped
+
+    found = []
+    for _ in range(2 * ROWS):
+        if (one := made.next(may)) is not None:
+            found.append(one[0].index)
+    assert sorted(found) == sorted(set(range(ROWS)) - dropped)
+
+
 def test_what_was_dropped_is_asked_for_no_more() -> None:
     rows = list(map(row, range(ROWS)))
     made = choice(1, rows)
