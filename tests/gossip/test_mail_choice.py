@@ -164,10 +164,8 @@ def test_what_is_dropped_when_it_is_looked_at_is_passed_over(
             made.drop(row)
         return row.index not in dropped
 
-    found = []
-    for _ in range(2 * ROWS):
-        if (one := made.next(may)) is not None:
-            found.append(one[0].index)
+    asked_for = [made.next(may) for _ in range(2 * ROWS)]
+    found = [one[0].index for one in asked_for if one is not None]
     assert sorted(found) == sorted(set(range(ROWS)) - dropped)
 
 
