@@ -9,6 +9,8 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What make soak picks (SOAK= means everything) and what make fuzz and make mutants are told besides.
 SOAK         ?= soak
 FUZZ_ARGS    ?=
+# Tests run on two cores side by side; TEST_ARGS='-n 0' runs them one after the other.
+TEST_ARGS    ?= -n 2 --dist worksteal
 MUTANTS_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -53,7 +55,7 @@ run: $(VENV)/.core
 	$(BIN)/passalong demo
 
 test: system $(VENV)/.dev
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest $(TEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -67,7 +69,7 @@ cbor-matrix: $(CBOR5)/.stamp
 	PYTHONPATH=$(CBOR5) HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q tests/ledger/test_codec.py
 
 check: lint system cbor-matrix
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest --cov
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest --cov $(TEST_ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
