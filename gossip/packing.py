@@ -51,11 +51,18 @@ class Packer:
         limit: Longest message, bytes; the longest unit's bare headers must fit.
         pace: How long messages should be at most; it may change between two of them. A block, or
             the headers of a unit, may be longer.
+        apart: Told the blocks of a unit whose bodies follow its headers.
     """
 
-    def __init__(self, limit: int = MAX_MESSAGE_BYTES, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        limit: int = MAX_MESSAGE_BYTES,
+        pace: Pace | None = None,
+        apart: Callable[[Sequence[Block]], None] = lambda _: None,
+    ) -> None:
         self._limit = limit
         self._pace = pace
+        self._apart = apart
         self._runs: list[tuple[list[Block], int]] = []
         self._size = 0
         self._count = 0
@@ -93,6 +100,7 @@ class Packer:
         return most if blocks == 1 or self._pace is None else min(most, MOST_WHOLE * room)
 
     def _headers_first(self, unit: Sequence[Block], hops: int) -> Iterator[bytes]:
+        self._apart(unit)
         bare = [(block.raw, block.signature, None) for block in unit]
         yield encode_message(Data([RawRun(bare, min(hops, MAX_HOPS))]))
         yield from self.bodies(unit)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from gossip.mail_giving import Errand
     from gossip.outlet import Outlet
     from gossip.talk import Talk
+    from gossip.wanted import Range
     from ledger.block import Block
+    from ledger.store.base import LogKey
 
 _FIRST_MEAN_BYTES: Final = 400
 
@@ -38,6 +40,7 @@ class Shipping:
         self._outlet = outlet
         self._queue = queue
         self.mean = _FIRST_MEAN_BYTES
+        self._apart: dict[LogKey, list[Range]] = {}
 
     def units(self, units: Sequence[tuple[Job, list[Block]]]) -> set[int]:
         """Send ``units``, all of one class; return the logs the budget had no room for.
@@ -73,14 +76,29 @@ class Shipping:
         return broke
 
     def _packer(self) -> Packer:
-        return Packer(self._talk.frame, self._outlet.pace)
+        return Packer(self._talk.frame, self._outlet.pace, self._follow)
+
+    def _follow(self, blocks: Sequence[Block]) -> None:
+        """Note that the bodies of blocks follow without being asked for."""
+        for author, log, seq, *_ in (block.header for block in blocks if block.body is not None):
+            ranges = self._apart.setdefault((author, log), [])
+            if ranges and ranges[-1][1] == seq - 1:
+                ranges[-1] = (ranges[-1][0], seq)
+            else:
+                ranges.append((seq, seq))
+
+    def _is_due(self, job: Job, block: Block) -> bool:
+        """Whether the body of a block is held, and not on its way behind its header."""
+        seq = block.header.seq
+        follow = self._apart.get(job.key, ())
+        return block.body is not None and not any(low <= seq <= high for low, high in follow)
 
     def bodies(self, job: Job, blocks: Iterable[Block]) -> bool:
-        """Send bodies; say whether the budget had room for all."""
+        """Send bodies that are not on their way; say whether the budget had room for all."""
         left, size = self._outlet.left, 0
         going: list[Block] = []
-        held = [block for block in blocks if block.body is not None]
-        for block in held:
+        due = [block for block in blocks if self._is_due(job, block)]
+        for block in due:
             needed = len(block.body or b"") + BODY_OVERHEAD_BYTES + FRAME_OVERHEAD_BYTES
             if left is not None and size + needed > left:
                 self._outlet.is_spent = True
@@ -91,7 +109,7 @@ class Shipping:
             self._queue.spend(job.place, size)
             cargo = Cargo(self._packer(), bodies=going, size=size)
             self._outlet.load(job.place.rank, cargo)
-        return len(going) == len(held)
+        return len(going) == len(due)
 
     def frames(
         self, place: Place, frames: Iterable[bytes], then: Callable[[], None] | None = None
