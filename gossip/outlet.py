@@ -126,7 +126,7 @@ class Outlet:
         while (rank := self.rank) is not None:
             out = self._ready[rank][0]
             if out.cargo is not None:
-                if self._is_full:
+                if not self._may_unload:
                     break
                 self._unload(self._ready[rank], out.cargo)
                 continue
@@ -149,6 +149,11 @@ class Outlet:
             self._waiting -= cargo.left
         if frame is not None:
             line.appendleft(_Out(frame))
+
+    @property
+    def _may_unload(self) -> bool:
+        """The second frame is made once the first tells how long it may be."""
+        return not self._in_link if not self.pace.is_known else not self._is_full
 
     @property
     def _is_full(self) -> bool:

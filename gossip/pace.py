@@ -30,14 +30,17 @@ class Pace:
     Attributes:
         limit: It.
         size: Bytes that the next frame should have at most.
+        is_known: Whether the link has taken a frame.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.size = min(FIRST_BYTES, limit)
+        self.is_known = False
 
     def took(self, size: int, seconds: float) -> None:
         """Note that a frame of ``size`` bytes kept the link busy for ``seconds``."""
+        self.is_known = True
         if seconds <= SOON_S:
             self.size = max(self.size, min(GROWTH * size, self.limit))
         elif seconds > LATE_S:
