@@ -14,7 +14,7 @@ from gossip.control import ID_BYTES, MAX_EVIDENCE, DoneRow, Entries, Ids, Mode, 
 from gossip.effects import Branches, EnvelopesOf, Spans
 from gossip.fair import FairQueue
 from gossip.jobs import job_of
-from gossip.mail_giving import TOKEN_COST_BYTES, Errand
+from gossip.mail_giving import Errand
 from gossip.outlet import Outlet
 from gossip.packing import branch_units
 from gossip.postal import Leave, Why
@@ -171,8 +171,7 @@ class Serving:
     def _run_errands(self, first: Errand) -> None:
         """Send a message's worth of envelopes, or of tokens."""
         giving = cast("Mailing", self._mailing).giving
-        tokens = min(TOKENS_TOGETHER, self.outlet.pace.size // TOKEN_COST_BYTES)
-        some, most = [first], tokens if first.is_token else ENVELOPES_TOGETHER
+        some, most = [first], TOKENS_TOGETHER if first.is_token else ENVELOPES_TOGETHER
         while len(some) < most and (more := self._queue.take_along(first.rank)) is not None:
             if not isinstance(more, Errand) or more.is_token is not first.is_token:
                 self._queue.put_back(more.place, more)

@@ -1,6 +1,6 @@
 """Pace: frames are about as long as the link takes in a second, and nothing else changes by it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -9,11 +9,12 @@ from typing_extensions import override
 
 from gossip.cargo import Cargo
 from gossip.control import MIN_FRAME_BYTES
-from gossip.effects import End, Send
+from gossip.effects import Effect, End, Load, Send, Spans
 from gossip.number import MAX_MESSAGE_BYTES
 from gossip.outlet import FRAMES
 from gossip.pace import FIRST_BYTES, LEAST_BYTES, Pace
 from gossip.packing import MOST_WHOLE, Packer, unit_bytes
+from gossip.serving import CHUNK_BLOCKS, TURN_BLOCKS
 from gossip.shipping import _what_fits
 from gossip.wire import Bodies, Data, Message, decode_message
 from ledger.block import Block
@@ -221,12 +222,25 @@ def test_whatever_the_pace_everything_arrives_and_no_frame_is_too_long(
 
 
 class Uneven(Meeting):
-    """A meeting whose link takes each frame of bulk in another time."""
+    """A meeting whose link takes each frame of bulk in another time.
+
+    Attributes:
+        read: How many blocks were read at once, each time.
+    """
 
     def __init__(self, left: Node, right: Node, times: Sequence[float]) -> None:
         super().__init__(left, right)
         self.times = times
         self.taken = 0
+        self.read: list[int] = []
+
+    @override
+    def _carry_out(self, end: Side, effects: Iterable[Effect]) -> None:
+        some = list(effects)
+        for one in some:
+            if isinstance(one, Load) and isinstance(one.query, Spans):
+                self.read.append(sum(span.high - span.low + 1 for span in one.query.spans))
+        super()._carry_out(end, some)
 
     @override
     def _answer(self, end: Side) -> bool:
@@ -253,3 +267,18 @@ def test_whatever_the_pace_two_become_equal_in_one_meeting_and_get_nothing_twice
     late = [one.seq for m in messages if isinstance(m, Bodies) for one in m.bodies]
     assert len(set(late)) == len(late)
     assert meeting.ends[1].session.counts.blocks_in == 151
+
+
+# --- what else keeps to it ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, CHUNK_BLOCKS), (5.0, TURN_BLOCKS)])
+def test_on_a_slow_link_fewer_blocks_are_read_ahead(seconds: float, most: int) -> None:
+    device, left = Device(10, 10), Node(1)
+    log = run_of(device.write_many(600)).blocks
+    left.hold([device.root], log)
+    meeting = Uneven(left, Node(2), [seconds])
+    meeting.run()
+    newest, *older = meeting.read
+    assert newest == 2 * TURN_BLOCKS
+    assert set(older) == {most}
