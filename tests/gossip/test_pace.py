@@ -243,6 +243,14 @@ class Uneven(Meeting):
         super()._carry_out(end, some)
 
     @override
+    def step(self) -> bool:
+        """What was sent is there, stored and answered before the link takes more."""
+        left, right = self.ends
+        if self._deliver(right, left) or self._answer(right):
+            return True
+        return self._deliver(left, right) or self._answer(left)
+
+    @override
     def _answer(self, end: Side) -> bool:
         if end.pending and isinstance(end.pending[0], Send):
             self.now += self.times[self.taken % len(self.times)]
