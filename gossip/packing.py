@@ -73,7 +73,7 @@ class Packer:
         size = RUN_OVERHEAD_BYTES + sum(map(block_bytes, unit))
         self.blocks += len(unit)
         room = self._room()
-        if size > self._most_whole(len(unit), room):
+        if size > room and size > self._most_whole(len(unit), room):
             yield from self.flush()
             yield from self._headers_first(unit, hops)
             return
