@@ -150,7 +150,7 @@ def visits(rate: float, count: int, device: Device, *, signed: bool) -> list[tup
 @pytest.mark.parametrize(
     ("rate", "most", "signed"),
     [
-        (300.0, 80, True),
+        (300.0, 41, True),
         (1_000.0, 12, True),
         (1_000.0, 12, False),
         (2_000.0, 6, True),
