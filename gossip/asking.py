@@ -35,7 +35,8 @@ class Asking:
         then: Called with a log about which there turned out to be nothing to ask.
 
     Attributes:
-        heard: When the peer answered anything last, or was asked after a while.
+        heard: When the peer answered anything last, or was asked after a while, or when the link
+            took bulk, which may have been in the way.
     """
 
     def __init__(self, talk: Talk, then: Callable[[Wanted], None]) -> None:

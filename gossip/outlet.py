@@ -6,10 +6,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip.control import MAX_CLASS, Done, DoneRow
+from gossip.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gossip.cargo import Cargo
     from gossip.postal import Leave
     from gossip.talk import Talk
 
@@ -18,11 +20,20 @@ FRAMES: Final = 2
 
 
 class _Out(NamedTuple):
-    """A frame; or the end of a request, which must not overtake the frames before it."""
+    """A frame; what frames are to be made of; or the end of a request, which overtakes neither."""
 
     frame: bytes
     end: DoneRow | Leave | None = None
     then: Callable[[], None] | None = None
+    cargo: Cargo | None = None
+
+
+class _Leaving(NamedTuple):
+    """A frame in the link."""
+
+    size: int
+    since: float
+    then: Callable[[], None] | None
 
 
 class Outlet:
@@ -36,6 +47,7 @@ class Outlet:
         starved_since: Since when frames wait for nothing but the peer's credit.
         moved: When the peer or the link took something last.
         sent_at: When the link did.
+        pace: How long frames should be.
     """
 
     def __init__(self, talk: Talk) -> None:
@@ -45,16 +57,18 @@ class Outlet:
         self._granted = 0
         self._budget: int | None = None
         self._sent = 0
-        self._in_link: deque[Callable[[], None] | None] = deque()
+        self._in_link: deque[_Leaving] = deque()
         self._ends: list[DoneRow] = []
         self.is_spent = False
         self.starved_since: float | None = None
         self.moved = self.sent_at = 0.0
+        self.pace = Pace(talk.frame)
 
     def begin(self, window: int, budget: int | None) -> None:
         """Take from the peer's HELLO how much it takes."""
         ours = self._talk.setting.policy.limits.send
         self._granted = window
+        self.pace = Pace(self._talk.frame)
         self._budget = min((b for b in (budget, ours) if b is not None), default=None)
 
     @property
@@ -78,6 +92,11 @@ class Outlet:
         self._waiting += len(frame)
         self._ready[rank].append(_Out(frame, then=then))
 
+    def load(self, rank: int, cargo: Cargo) -> None:
+        """Add what frames of class ``rank`` are to be made of; the budget has room for all."""
+        self._waiting += cargo.left
+        self._ready[rank].append(_Out(b"", cargo=cargo))
+
     def end(self, rank: int, row: DoneRow | Leave) -> None:
         """Add the end of a request, to be said after the frames of its class so far."""
         self._ready[rank].append(_Out(b"", row))
@@ -95,8 +114,10 @@ class Outlet:
 
     def sent(self) -> None:
         """Note that the link has taken a frame."""
-        then = self._in_link.popleft()
-        self.moved = self.sent_at = self._talk.now
+        size, since, then = self._in_link.popleft()
+        now = self._talk.now
+        self.pace.took(size, now - max(since, self.sent_at))
+        self.moved = self.sent_at = now
         if then is not None:
             then()
 
@@ -104,6 +125,11 @@ class Outlet:
         """Send what may be sent."""
         while (rank := self.rank) is not None:
             out = self._ready[rank][0]
+            if out.cargo is not None:
+                if not self._may_unload:
+                    break
+                self._unload(self._ready[rank], out.cargo)
+                continue
             if isinstance(out.end, DoneRow):
                 self._ends.append(out.end)
             elif out.end is not None:
@@ -115,8 +141,26 @@ class Outlet:
             self._ready[rank].popleft()
         self._say_ends()
 
+    def _unload(self, line: deque[_Out], cargo: Cargo) -> None:
+        """Make the next frame."""
+        frame = cargo.take()
+        if cargo.is_over:
+            line.popleft()
+            self._waiting -= cargo.left
+        if frame is not None:
+            line.appendleft(_Out(frame))
+
+    @property
+    def _may_unload(self) -> bool:
+        """The second frame is made once the first tells how long it may be."""
+        return not self._in_link if not self.pace.is_known else not self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._in_link) >= FRAMES
+
     def _may_send(self, size: int) -> bool:
-        if len(self._in_link) >= FRAMES:
+        if self._is_full:
             return False
         if self._sent + size <= self._granted:
             return True
@@ -130,7 +174,7 @@ class Outlet:
         self.starved_since = None
         self._waiting -= len(frame)
         self._sent += len(frame)
-        self._in_link.append(out.then)
+        self._in_link.append(_Leaving(len(frame), self._talk.now, out.then))
         self._talk.send_frame(frame, bulk=True)
 
     def _say_ends(self) -> None:

@@ -2,7 +2,7 @@
 
 A *unit* is consecutive blocks of one log whose last has a verified signature; without it the
 blocks before would not be vouched for at the other end, so a unit is never split. One that is too
-long for a message goes headers first, bodies after.
+long for a message, or for the link it goes over, goes headers first, bodies after.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from gossip.wire import MAX_HOPS, Bodies, Data, RawRun, encode_message
 from ledger.store.base import LateBody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from gossip.pace import Pace
     from ledger.block import Block
     from ledger.run import RawBlock
 
@@ -25,6 +26,8 @@ BLOCK_OVERHEAD_BYTES: Final = 8
 RUN_OVERHEAD_BYTES: Final = 8
 BODY_OVERHEAD_BYTES: Final = 56
 FRAME_OVERHEAD_BYTES: Final = 16
+MOST_WHOLE: Final = 2
+"""So many times as long as a frame should be a unit may be without being taken apart."""
 
 
 def block_bytes(block: Block) -> int:
@@ -36,7 +39,7 @@ def block_bytes(block: Block) -> int:
 def unit_bytes(unit: Sequence[Block], limit: int) -> int:
     """Return at most how many bytes a unit takes, in messages of at most ``limit`` bytes."""
     size = FRAME_OVERHEAD_BYTES + RUN_OVERHEAD_BYTES + sum(map(block_bytes, unit))
-    if size <= limit:
+    if size <= limit or len(unit) == 1:  # a block alone fits into any message
         return size
     return size + len(unit) * (BODY_OVERHEAD_BYTES + FRAME_OVERHEAD_BYTES)
 
@@ -46,10 +49,20 @@ class Packer:
 
     Args:
         limit: Longest message, bytes; the longest unit's bare headers must fit.
+        pace: How long messages should be at most; it may change between two of them. A block, or
+            the headers of a unit, may be longer.
+        apart: Told the blocks of a unit whose bodies follow its headers.
     """
 
-    def __init__(self, limit: int = MAX_MESSAGE_BYTES) -> None:
-        self._room = limit - FRAME_OVERHEAD_BYTES
+    def __init__(
+        self,
+        limit: int = MAX_MESSAGE_BYTES,
+        pace: Pace | None = None,
+        apart: Callable[[Sequence[Block]], None] = lambda _: None,
+    ) -> None:
+        self._limit = limit
+        self._pace = pace
+        self._apart = apart
         self._runs: list[tuple[list[Block], int]] = []
         self._size = 0
         self._count = 0
@@ -59,11 +72,12 @@ class Packer:
         """Take a unit; yield the messages that became full."""
         size = RUN_OVERHEAD_BYTES + sum(map(block_bytes, unit))
         self.blocks += len(unit)
-        if size > self._room:
+        room = self._room()
+        if size > room and size > self._most_whole(len(unit), room):
             yield from self.flush()
-            yield from _headers_first(unit, hops, self._room)
+            yield from self._headers_first(unit, hops)
             return
-        if self._size + size > self._room or self._count + len(unit) > MAX_BLOCKS:
+        if self._size + size > room or self._count + len(unit) > MAX_BLOCKS:
             yield from self.flush()
         self._size += size
         self._count += len(unit)
@@ -75,6 +89,26 @@ class Packer:
         else:
             self._runs.append((list(unit), hops))
 
+    def _room(self) -> int:
+        """Return the bytes of blocks that the next message has room for."""
+        size = self._limit if self._pace is None else min(self._pace.size, self._limit)
+        return size - FRAME_OVERHEAD_BYTES
+
+    def _most_whole(self, blocks: int, room: int) -> int:
+        """Return up to how many bytes a unit of so many blocks goes whole."""
+        most = self._limit - FRAME_OVERHEAD_BYTES
+        return most if blocks == 1 or self._pace is None else min(most, MOST_WHOLE * room)
+
+    def _headers_first(self, unit: Sequence[Block], hops: int) -> Iterator[bytes]:
+        self._apart(unit)
+        bare = [(block.raw, block.signature, None) for block in unit]
+        yield encode_message(Data([RawRun(bare, min(hops, MAX_HOPS))]))
+        yield from self.bodies(unit)
+
+    def bodies(self, blocks: Iterable[Block]) -> Iterator[bytes]:
+        """Yield messages with the bodies that are held of ``blocks``."""
+        return pack_bodies(blocks, self._room)
+
     def flush(self) -> Iterator[bytes]:
         """Yield what is left, if anything is."""
         if self._runs:
@@ -85,16 +119,10 @@ class Packer:
         self._runs, self._size, self._count = [], 0, 0
 
 
-def _headers_first(unit: Sequence[Block], hops: int, room: int) -> Iterator[bytes]:
-    bare = [(block.raw, block.signature, None) for block in unit]
-    yield encode_message(Data([RawRun(bare, min(hops, MAX_HOPS))]))
-    yield from pack_bodies(unit, room)
-
-
-def pack_bodies(blocks: Iterable[Block], room: int) -> Iterator[bytes]:
+def pack_bodies(blocks: Iterable[Block], room: Callable[[], int]) -> Iterator[bytes]:
     """Yield messages with the bodies that are held of ``blocks``.
 
-    Each has at most ``room`` + ``FRAME_OVERHEAD_BYTES`` bytes, if a body alone does.
+    Each has at most ``room()`` + ``FRAME_OVERHEAD_BYTES`` bytes, if a body alone does.
     """
     late: list[LateBody] = []
     size = 0
@@ -102,7 +130,7 @@ def pack_bodies(blocks: Iterable[Block], room: int) -> Iterator[bytes]:
         if block.body is None:
             continue
         needed = len(block.body) + BODY_OVERHEAD_BYTES
-        if late and size + needed > room:
+        if late and size + needed > room():
             yield encode_message(Bodies(late))
             late, size = [], 0
         header = block.header

@@ -308,7 +308,7 @@ class Pulling:
         self.reading.acknowledge()
 
     def heard(self) -> None:
-        """Note that something else that was asked for has come: the peer is not silent."""
+        """Note that something else that was asked for has come, or that bulk was in the way."""
         self._asking.heard = self._talk.now
 
     @property

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gossip.control import Announce, Greeting, Mention, New, Vector
+    from gossip.cursor import Seen
     from gossip.scopes import Difference
     from gossip.talk import Talk
     from gossip.told import Told
@@ -27,7 +28,7 @@ class Reading:
 
     Attributes:
         processed: What of the peer's store is processed.
-        heard: When the peer told something last.
+        heard: When the peer told something last, or was told that he may go on.
     """
 
     def __init__(self, talk: Talk, told: Told) -> None:
@@ -113,13 +114,17 @@ class Reading:
     def acknowledge(self) -> None:
         """Tell the peer how many pages are done, if that is news."""
         if self._pages.done > self._acked:
-            self._acked = self._pages.done
-            self._talk.send(Ack(self._acked))
+            self._acknowledge(None)
 
     def acknowledge_seen(self) -> None:
         """Tell the peer what is processed and kept."""
+        self._acknowledge(self.processed.seen)
+
+    def _acknowledge(self, seen: Seen | None) -> None:
+        if self._pages.done > self._acked:  # he waited for this with his next page
+            self.heard = self._talk.now
         self._acked = self._pages.done
-        self._talk.send(Ack(self._acked, self.processed.seen))
+        self._talk.send(Ack(self._acked, seen))
 
     @property
     def is_done(self) -> bool:

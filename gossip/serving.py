@@ -42,7 +42,7 @@ CHUNK_BLOCKS: Final = 192
 CHUNK_BYTES: Final = 130_000
 """fewer where blocks are long,"""
 TURN_BLOCKS: Final = 64
-"""but so many of a log, among which there is a signature."""
+"""but so many of a log, among which there is a signature; no more on a slow link."""
 URGENT: Final = 1
 """Up to this class nothing waits for what is ready."""
 MAX_JOBS: Final = 4
@@ -223,7 +223,7 @@ class Serving:
 
     def _read_chunk(self, job: Job) -> None:
         """Read the next blocks of as many logs of one class as fill a message."""
-        most = max(TURN_BLOCKS, min(CHUNK_BLOCKS, CHUNK_BYTES // self._shipping.mean))
+        most = self._most_blocks
         logs = self._talk.setting.catalogue.logs
         jobs, planned = [job], job.due(logs.get(job.key), TURN_BLOCKS)
         while planned < most:
@@ -238,6 +238,13 @@ class Serving:
         turn = TURN_BLOCKS if len(jobs) > 1 else most
         spans = [Span(j.key, j.next, min(j.next + turn, j.until + TURN_BLOCKS) - 1) for j in jobs]
         self._load(spans, lambda rows: self._send_chunk(jobs, rows))
+
+    @property
+    def _most_blocks(self) -> int:
+        """How many blocks are read at once: nothing but what is urgent overtakes them."""
+        if self.outlet.pace.is_slow:
+            return TURN_BLOCKS
+        return max(TURN_BLOCKS, min(CHUNK_BLOCKS, CHUNK_BYTES // self._shipping.mean))
 
     # --- what was read ---
 

@@ -117,7 +117,7 @@ class Session:
 
     def sent(self, now: float) -> list[Effect]:
         """Take note that the link has taken a frame of bulk."""
-        return self._handle(now, self._serving.sent)
+        return self._handle(now, self._sent)
 
     def loaded(self, ticket: int, answer: Answer, now: float) -> list[Effect]:
         """Take the answer to a ``Load``."""
@@ -258,6 +258,11 @@ class Session:
         if self._mailing is not None:
             self._mailing.begin(message)
         self._describing.begin(told.seen if told is not None else None, is_contact=is_contact)
+
+    def _sent(self) -> None:
+        """The peer may only now get what it is asked, or the link bring what it answers."""
+        self._pulling.heard()
+        self._serving.sent()
 
     def _dispatch(self, message: Message, size: int) -> None:  # noqa: C901, PLR0912  one a message
         pulling, describing = self._pulling, self._describing

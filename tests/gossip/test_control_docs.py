@@ -33,6 +33,9 @@ from gossip.fair import OWED_BYTES, TURN_BYTES
 from gossip.letting_go import LEAST_BLOCKS, WORTH_SHORTENING
 from gossip.mail_room import MailLimits
 from gossip.number import MAX_MESSAGE_BYTES, Number
+from gossip.outlet import FRAMES
+from gossip.pace import FIRST_BYTES, GROWTH, LATE_S, LEAST_BYTES
+from gossip.packing import MOST_WHOLE
 from gossip.policy import Limits, Quota
 from gossip.postal import (
     MAX_OFFERED,
@@ -120,6 +123,10 @@ FIGURES: dict[str, tuple[str, list[float]]] = {
     "order": (
         "Room, budgets and order",
         [OWED_BYTES, TURN_BYTES, control.MAX_CLASS],
+    ),
+    "pace": (
+        "Room, budgets and order",
+        [FRAMES, FIRST_BYTES, LEAST_BYTES, GROWTH, LATE_S, MOST_WHOLE],
     ),
     "pages": ("ACK", [control.MAX_PAGES, control.MAX_ANNOUNCES]),
     "news": ("What arrives meanwhile", [PATIENCE_S, LONGEST_S]),

@@ -139,7 +139,7 @@ def test_a_credit_that_never_grows_is_silence() -> None:
     assert liar.end is End.SILENT
 
 
-def test_who_asks_for_everything_and_reads_nothing_is_sent_two_frames() -> None:
+def test_who_asks_for_everything_and_reads_nothing_is_sent_one_frame() -> None:
     node = Node(1)
     for number in range(10, 60):
         node.hold_device(wrote(number, 50))
@@ -148,8 +148,8 @@ def test_who_asks_for_everything_and_reads_nothing_is_sent_two_frames() -> None:
 
     liar.want(*[Request(index, 6, Mode.FROM, (0, 0, b"")) for index in range(100)])
 
-    assert liar.unread == 2
-    assert liar.loads == 3, "for two frames in the link and one that waits"
+    assert liar.unread == 1
+    assert liar.loads == 1, "for the frame in the link and what waits"
 
 
 def test_blocks_of_a_blocked_person_are_not_asked_for_and_not_kept() -> None:

@@ -335,8 +335,8 @@ def test_branches_go_with_the_part_before_them_that_nothing_else_vouches_for() -
 
 def test_bodies_that_are_not_held_are_passed_over() -> None:
     blocks = [b if b.header.seq % 2 else bare(b) for b in written(6)]
-    (raw,) = pack_bodies(blocks, 1_000)
+    (raw,) = pack_bodies(blocks, lambda: 1_000)
     message = decode_message(raw)
     assert isinstance(message, Bodies)
     assert [late.seq for late in message.bodies] == [1, 3, 5]
-    assert list(pack_bodies(map(bare, blocks), 1_000)) == []
+    assert list(pack_bodies(map(bare, blocks), lambda: 1_000)) == []

@@ -14,6 +14,7 @@ from gossip.catalogue import Changes
 from gossip.control import Bye, Hello
 from gossip.cursor import Seen, run_name
 from gossip.notes import remember, seen_note
+from gossip.number import MAX_MESSAGE_BYTES
 from ledger.block import Block
 from ledger.chain import Log, Piece
 from ledger.run import Run
@@ -215,7 +216,9 @@ def test_runs_of_two_weigh_12_percent_more_than_their_blocks() -> None:
     assert meeting.payload() <= 1.12 * raw_bytes(block for log in logs for block in log)
 
 
-def test_an_unvouched_signature_is_not_paid_for() -> None:
+def test_an_unvouched_signature_is_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a link that is known to be fast, so that no frame ends before a signature is due
+    monkeypatch.setattr("gossip.pace.FIRST_BYTES", MAX_MESSAGE_BYTES)
     left, middle, right = Node(1), Node(2), Node(3)
     blocks = sized(Device(FIRST), 128)
     hold_as_written(left, blocks)
