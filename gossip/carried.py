@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ledger.store.base import MailRow, MailWhat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 STRANGER: Final = b""
 """Depositor of what strangers brought: nobody knows one from the other."""
@@ -110,13 +110,16 @@ class MailNews(NamedTuple):
 class Journal:
     """What a node came to know of mail, one thing after the other; the oldest is forgotten.
 
+    Args:
+        most: Remembered.
+
     Attributes:
         end: How many things there were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_JOURNAL) -> None:
         self.end = 0
-        self._things: deque[tuple[bytes, bytes, bytes]] = deque(maxlen=MAX_JOURNAL)
+        self._things: deque[tuple[bytes, bytes, bytes]] = deque(maxlen=most)
 
     def add(self, tag: bytes, lock: bytes, ident: bytes) -> None:
         """Add an envelope's tag, lock and id; of a token the last is empty."""
@@ -133,26 +136,39 @@ class Journal:
 class MailChanges:
     """What is to be stored of a change, in one batch.
 
-    Attributes:
-        puts: Rows to put.
-        drops: Rows to drop first.
+    A bundle may bring tens of thousands of them: each costs the same, however many there were.
     """
 
-    puts: list[MailRow] = field(default_factory=list)
-    drops: list[tuple[MailWhat, bytes]] = field(default_factory=list)
+    _puts: dict[tuple[MailWhat, bytes], MailRow] = field(default_factory=dict)
+    _drops: dict[tuple[MailWhat, bytes], None] = field(default_factory=dict)
+
+    @property
+    def puts(self) -> Sequence[MailRow]:
+        """Rows to put."""
+        return list(self._puts.values())
+
+    @property
+    def drops(self) -> Sequence[tuple[MailWhat, bytes]]:
+        """Rows to drop first."""
+        return list(self._drops)
 
     def add(self, other: MailChanges) -> None:
         """Take in another change, made after this one."""
-        if other.drops:
-            gone = set(other.drops)
-            self.puts = [put for put in self.puts if (put.what, put.ident) not in gone]
-        self.puts += other.puts
-        self.drops += other.drops
+        for what, ident in other._drops:
+            self.drop(what, ident)
+        for row in other._puts.values():
+            self.put(row)
+
+    def put(self, row: MailRow) -> None:
+        """Put a row; one that is to be put already is changed as a store changes it."""
+        was = self._puts.get((row.what, row.ident), row)
+        row = row._replace(content=was.content, tag=was.tag, lock=was.lock)
+        self._puts[row.what, row.ident] = row
 
     def drop(self, what: MailWhat, ident: bytes) -> None:
         """Drop a row, and do not put it if that was to be."""
-        self.puts = [put for put in self.puts if (put.what, put.ident) != (what, ident)]
-        self.drops.append((what, ident))
+        self._puts.pop((what, ident), None)
+        self._drops[what, ident] = None
 
 
 class Crowd:

@@ -117,8 +117,9 @@ class Mail:
                 case MailWhat.LETTER:
                     self.letters.add(row.ident)
                 case MailWhat.EVICTED:
-                    gone = Gone(row.tag, row.lock, row.until, bool(row.copies))
-                    self._remember(row.ident, gone)
+                    if row.ident not in self.carried:  # a write that failed may leave both
+                        gone = Gone(row.tag, row.lock, row.until, bool(row.copies))
+                        self._remember(row.ident, gone)
                 case MailWhat.TOKEN:
                     read = Read(row.tag, row.content, row.ident, row.until, 0, is_own=False)
                     self._know(read, is_proven=bool(row.copies))
@@ -208,7 +209,7 @@ class Mail:
         self.begun.pop(tag + ident[:HINT_BYTES], None)
         self.journal.add(tag, lock, ident)
         self._hold(one)
-        changes.puts.append(one.row(raw))
+        changes.put(one.row(raw))
         self._make_room(changes, ident)
         return changes
 
@@ -232,7 +233,7 @@ class Mail:
         if envelope.id not in self.letters:
             self.letters.add(envelope.id)
             ident, tag, lock, raw = envelope
-            changes.puts.append(MailRow(MailWhat.LETTER, ident, tag, lock, content=raw))
+            changes.put(MailRow(MailWhat.LETTER, ident, tag, lock, content=raw))
 
     def expect(self, tags: Iterable[bytes]) -> list[bytes]:
         """Come to read by more tags; return the ids of what is carried under them already.
@@ -257,7 +258,7 @@ class Mail:
         changes = MailChanges()
         if ident in self.letters:
             self.letters.discard(ident)
-            changes.drops.append((MailWhat.LETTER, ident))
+            changes.drop(MailWhat.LETTER, ident)
         return changes
 
     def begin(self, tag: bytes, hint: bytes, data: bytes) -> None:
@@ -350,7 +351,9 @@ class Mail:
 
     def _count_copies(self, one: Carried, more: int) -> MailChanges:
         self.carried[one.id] = one._replace(copies=min(one.copies + more, MAX_COPIES))
-        return MailChanges([self.carried[one.id].row()])
+        changes = MailChanges()
+        changes.put(self.carried[one.id].row())
+        return changes
 
     def met(self, ident: bytes, carrier: bytes) -> None:
         """Note that a carrier has an envelope too; what many have goes first."""
@@ -372,7 +375,7 @@ class Mail:
             self.carried[ident] = one = one._replace(depositor=depositor, copies=left)
             self.room.add(one)
             self.room.met(one, STRANGER)
-            changes.puts.append(one.row())
+            changes.put(one.row())
         return changes
 
     # --- what was read ---
@@ -415,7 +418,7 @@ class Mail:
             else:
                 self._drop(one, changes)
         self._know(Read(tag, token, lock, until, 0, is_own), is_proven=bool(held) or is_own)
-        changes.puts.append(self.tokens[lock].row(is_proven=lock not in self._unproven))
+        changes.put(self.tokens[lock].row(is_proven=lock not in self._unproven))
         while len(self.tokens) > self.limits.memory:
             self._unlearn(next(iter(self._unproven or self.tokens)), changes)
         return changes
@@ -492,7 +495,7 @@ class Mail:
         self._remember(ident, gone)
         tag, lock, until, is_filler = gone
         row = MailRow(MailWhat.EVICTED, ident, tag, lock, copies=int(is_filler), until=until)
-        changes.puts.append(row)
+        changes.put(row)
         while len(self.gone) > self.limits.memory:
             self._forget(next(iter(self.gone)), changes)
 

@@ -30,6 +30,10 @@ ENDING_BYTES: Final = 2_048
 """Of which no more is to come, that is as good as here: the next is asked for."""
 
 
+MOST_PASSED: Final = 256
+"""So many that another meeting takes are passed over at a time; the others are looked at later."""
+
+
 @dataclass(slots=True)
 class Row:
     """Something offered.
@@ -42,9 +46,7 @@ class Row:
         is_single: Whether it goes on to nobody but its reader.
         is_mine: Whether this node is its reader.
         part: What has come of an envelope that was asked for.
-        asked: Whether it is asked for.
-        since: When it was.
-        came: Whether it has come, and is not stored yet.
+        since: When it was asked for.
         is_ending: Whether little of it is still to come.
         is_second: Whether it was asked for a second time, from its start.
     """
@@ -56,9 +58,7 @@ class Row:
     is_single: bool = False
     is_mine: bool = False
     part: bytearray = field(default_factory=bytearray)
-    asked: bool = False
     since: float = 0.0
-    came: bool = False
     is_ending: bool = False
     is_second: bool = False
 
@@ -66,11 +66,6 @@ class Row:
     def is_envelope(self) -> bool:
         """Whether it is none of a token."""
         return self.until is not None
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether it is an envelope that was asked for and has not come."""
-        return self.asked and not self.came and self.is_envelope
 
 
 class May(Protocol):
@@ -151,7 +146,7 @@ class Choice:
         for lots in (self._mine, self._fill):
             passed: list[Row] = []
             found: Row | None = None
-            while lots and found is None:
+            while lots and found is None and len(passed) < MOST_PASSED:
                 *_, row = heappop(lots)
                 if row.index in self._waiting and self._may_draw(row):
                     if may(row, is_drawn=True):
@@ -171,7 +166,7 @@ class Choice:
         """Return what the fewest offer, and of that the youngest."""
         passed: list[Row] = []
         found: Row | None = None
-        while self._wanted and found is None:
+        while self._wanted and found is None and len(passed) < MOST_PASSED:
             crowd, *_, row = heappop(self._wanted)
             if row.index not in self._waiting:
                 continue

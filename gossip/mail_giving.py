@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gossip import cursor
 from gossip.carried import STRANGER, Carried, MailChanges, Read
-from gossip.envelope import Parcel, Piece, Receipt
+from gossip.envelope import MAX_ENVELOPE_BYTES, Parcel, Piece, Receipt
 from gossip.fair import Place
 from gossip.postal import (
     CARRIED_CLASS,
@@ -48,6 +48,7 @@ URGENT_BYTES: Final = 2_048
 TOKEN_COST_BYTES: Final = 38
 PIECE_BYTES: Final = 1_024
 """Longer envelopes travel in pieces: where a slow link is cut not more is lost."""
+MOST_PIECES: Final = -(-MAX_ENVELOPE_BYTES // PIECE_BYTES)
 
 
 class Errand(NamedTuple):
@@ -134,7 +135,8 @@ class MailGiving:
             is_end = number == len(pages)
             fits = page[: MAX_OFFERED - len(self._rows)]
             if len(fits) < len(page):  # what is not offered is not covered
-                self._page(fits, fits[-1].serial if fits else 0, high if fits else 0, last=True)
+                if fits or last:
+                    self._page(fits, fits[-1].serial if fits else 0, high if fits else 0, last=True)
                 return
             reached = low if is_end else page[-1].serial
             self._page(page, reached, high, last=last and is_end)

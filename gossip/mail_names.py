@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from gossip.carried import MAX_JOURNAL
 from gossip.envelope import TAG_BYTES
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ class MailNames:
     def __init__(self, salt: Salt, mail: Mail) -> None:
         self._salt = salt
         self._mail = mail
-        self._at: int | None = None
+        self._began: int | None = None
+        self._at = 0
+        self._clear()
+
+    def _clear(self) -> None:
         self._ids: dict[bytes, bytes] = {}
         self._fillers: set[bytes] = set()
         self._locks: set[bytes] = set()
@@ -76,20 +81,30 @@ class MailNames:
     # --- what is known ---
 
     def catch_up(self) -> None:
-        """Take note of what came since; of all that is known the first time."""
-        mail = self._mail
-        if self._at is None:
-            for one in mail.carried.values():
-                self._learn(one.tag, one.lock, one.id)
-            for ident, gone in mail.gone.items():
-                self._learn(gone.tag, gone.lock, ident, is_filler=gone.is_filler)
-            for read in mail.tokens.values():
-                self._learn(read.tag, read.lock, b"")
-            self._mine = {self._salt.mail_tag(tag) for tag in mail.reads}
+        """Take note of what came since; of all that is known the first time.
+
+        In a meeting that lasts, all that is known is gone through anew now and then: what was
+        forgotten since does not stay, and what the journal forgot is not missed.
+        """
+        journal = self._mail.journal
+        if self._began is None or journal.end - self._began > MAX_JOURNAL:
+            self._learn_all()
+            self._began = journal.end
         else:
-            for tag, lock, ident in mail.journal.since(self._at):
+            for tag, lock, ident in journal.since(self._at):
                 self._learn(tag, lock, ident)
-        self._at = mail.journal.end
+        self._at = journal.end
+
+    def _learn_all(self) -> None:
+        mail = self._mail
+        self._clear()
+        for one in mail.carried.values():
+            self._learn(one.tag, one.lock, one.id)
+        for ident, gone in mail.gone.items():
+            self._learn(gone.tag, gone.lock, ident, is_filler=gone.is_filler)
+        for read in mail.tokens.values():
+            self._learn(read.tag, read.lock, b"")
+        self._mine = {self._salt.mail_tag(tag) for tag in mail.reads}
 
     def _learn(self, tag: bytes, lock: bytes, ident: bytes, *, is_filler: bool = False) -> None:
         if not lock:

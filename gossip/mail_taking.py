@@ -76,6 +76,7 @@ class MailTaking:
         moved: When the peer brought something last.
         retry_at: When to try again what another meeting takes; None while nothing waits for that.
         has_declined: Whether something was not taken for want of room.
+        given_up: How many rows that were asked for are not wanted any more: they may still come.
     """
 
     def __init__(self, talk: Talk, mail: Mail, names: MailNames) -> None:
@@ -90,10 +91,13 @@ class MailTaking:
         self.moved = 0.0
         self.retry_at: float | None = None
         self.has_declined = False
+        self.given_up = 0
         self._rows: list[Row] = []
         self._pages: list[tuple[int, int]] = []
         self._left: list[int] = []
         self._open: dict[bytes, int] = {}
+        self._under_way: dict[int, Row] = {}
+        self._tokens: dict[int, Row] = {}
         crowd = mail.crowd
         self._choice = Choice(
             talk.setting.secret or b"", lambda row: crowd.count(names.hint(row.name))
@@ -112,6 +116,9 @@ class MailTaking:
         if message.count or self.awaits:
             self.moved = self._talk.now
         self.awaits &= not message.last
+        if not message.count:
+            self._cover(message.low, message.high)
+            return
         self._pages.append((message.low, message.high))
         self._left.append(0)
         self._names.catch_up()
@@ -133,7 +140,10 @@ class MailTaking:
         self._mail.crowd.add(self._names.hint(name), self._depositor)
         if (ident := self._names.ident(name)) is not None:
             self._mail.met(ident, self._depositor)
-        if not self._is_new(row) or name in self._open:
+        if name in self._open:
+            return
+        if not self._is_new(row):
+            self.has_declined |= self._is_filler(row)
             return
         row.is_mine = self._names.is_mine(name)
         if row.is_mine and not self._mail.may_read:
@@ -149,6 +159,10 @@ class MailTaking:
     def _is_new(self, row: Row) -> bool:
         only_fills = row.is_single or not self._mail.is_ample
         return self._names.is_new(row.name, only_fills=only_fills)
+
+    def _is_filler(self, row: Row) -> bool:
+        """Whether it is to be carried, filled up once, and is not taken before there is room."""
+        return not (row.is_single or self._is_new(row)) and self._names.is_new(row.name)
 
     def _take_tokens(self, names: Iterable[bytes]) -> None:
         urgent: list[Row] = []
@@ -178,8 +192,9 @@ class MailTaking:
 
     def _ask(self, rank: int, rows: list[Row]) -> None:
         for row in rows:
-            row.asked = True
             row.since = self._talk.now
+            asked = self._under_way if row.is_envelope else self._tokens
+            asked[row.index] = row
         for at in range(0, len(rows), MAX_ROWS):
             some = rows[at : at + MAX_ROWS]
             offsets = {row.index: len(row.part) for row in some if row.part}
@@ -189,10 +204,8 @@ class MailTaking:
     def pump(self) -> None:
         """Ask for what comes next, as long as it is still wanted."""
         self.retry_at = None
-        under_way = (self._rows[index] for index in self._open.values())
-        room = self._choice.together - sum(
-            row.is_under_way and not row.is_ending for row in under_way
-        )
+        under_way = sum(not row.is_ending for row in self._under_way.values())
+        room = self._choice.together - under_way
         if room <= 0:
             return
         self._names.catch_up()
@@ -212,49 +225,51 @@ class MailTaking:
         is_taken = row.name in self._open and not self._is_open(row)
         wanted = is_drawn or row.is_mine or self._mail.wants(row.until or 0, self._depositor)
         if not is_new or is_taken or not wanted:
-            self.has_declined |= not wanted
+            self.has_declined |= not wanted or self._is_filler(row)
             self._choice.drop(row)
             self._settle(row)
+            if not is_taken:
+                self._mail.claims.drop(self._claim(row), self._talk.meeting)
             return False
-        hint = self._names.hint(row.name)
-        retry = self._mail.claims.take((hint, 0), self._talk.meeting, self._talk.now)
+        retry = self._mail.claims.take(self._claim(row), self._talk.meeting, self._talk.now)
         if retry is None:
+            if not self._is_open(row):  # it only fills up
+                self._expect(row)
             return True
         self.retry_at = min(retry, self.retry_at or retry)
         return False
+
+    def _claim(self, row: Row) -> tuple[bytes, int]:
+        """Return by what meetings see that they offer the same."""
+        return self._names.hint(row.name), 0
 
     def _begin(self, rank: int, rows: list[Row]) -> None:
         """Ask for envelopes; those that came in part before from there on."""
         begun = self._names.begun() if rows else {}
         for row in rows:
-            if not self._is_open(row):  # it only fills up
-                self._expect(row)
             row.part = bytearray(begun.get(self._names.of_part(row.name), b""))
         self._ask(rank, rows)
 
     def reconsider(self) -> None:
         """Look again at what is asked for: another meeting may have brought it."""
         self._names.catch_up()
-        asked = (self._rows[index] for index in self._open.values())
+        asked = [*self._under_way.values(), *self._tokens.values()]
         here = [row for row in asked if self._is_here(row)]
         for at in range(0, len(here), MAX_ROWS):
             rows = [row.index for row in here[at : at + MAX_ROWS]]
             self._talk.send(Leave(Why.UNWANTED, rows))
         for row in here:
             self._settle(row)
+        self.given_up += len(here)
         self.pump()
 
     def _is_here(self, row: Row) -> bool:
-        if not row.asked or row.came:
-            return False
         return not self._is_new(row) if row.is_envelope else self._names.is_read(row.name)
 
     def left(self, message: Leave) -> None:
         """Note that what was asked for is gone, or does not come in this meeting."""
-        for index in message.rows:
-            row = self._rows[index] if index < len(self._rows) else None
-            if row is None or not row.asked or row.came or not self._is_open(row):
-                continue
+        rows = [row for index in message.rows if (row := self._asked(index)) is not None]
+        for row in rows:
             self.moved = self._talk.now
             if message.why is Why.OTHER:
                 self._start_again(row)
@@ -262,7 +277,12 @@ class MailTaking:
                 self._put_off(row)
             else:
                 self._settle(row)
-        self.pump()
+        if rows:
+            self.pump()
+
+    def _asked(self, index: int) -> Row | None:
+        """Return a row that was asked for and has not come; None if it is none."""
+        return self._under_way.get(index) or self._tokens.get(index)
 
     def _start_again(self, row: Row) -> None:
         """Ask once more, from the start: the beginning that was here is of another."""
@@ -291,8 +311,8 @@ class MailTaking:
         """Take parts of envelopes; the beginning may have come from somebody else."""
         came = Came()
         for piece in pieces:
-            row = self._rows[piece.row] if piece.row < len(self._rows) else None
-            if row is None or not row.is_under_way or len(row.part) != piece.offset:
+            row = self._under_way.get(piece.row)
+            if row is None or len(row.part) != piece.offset:
                 came.unasked += 1
                 continue
             self._move(came)
@@ -328,7 +348,7 @@ class MailTaking:
         if row is None:
             came.unasked += 1
             return
-        row.came = True
+        del self._under_way[row.index]
         self._move(came)
         self._choice.came(row, self._talk.now)
         came.rows.append(row.index)
@@ -337,7 +357,8 @@ class MailTaking:
             changes = mail.take_single(envelope, parcel, now)
         else:
             changes = mail.take(envelope, parcel, self._depositor, now)
-        self.has_declined |= not changes.puts
+        is_full = envelope.tag in mail.reads and not mail.may_read
+        self.has_declined |= is_full and not changes.puts
         came.changes.add(changes)
 
     def receipts(self, receipts: Iterable[Receipt]) -> Came:
@@ -348,7 +369,7 @@ class MailTaking:
             if row is None:
                 came.unasked += 1
                 continue
-            row.came = True
+            del self._tokens[row.index]
             self._move(came)
             came.rows.append(row.index)
             came.changes.add(self._mail.learn(receipt, self._talk.now))
@@ -361,8 +382,7 @@ class MailTaking:
     def _due(self, name: bytes) -> Row | None:
         """Return the row of what was asked for and has not come; None if there is none."""
         index = self._open.get(name)
-        row = None if index is None else self._rows[index]
-        return None if row is None or not row.asked or row.came else row
+        return None if index is None else self._asked(index)
 
     # --- what is processed ---
 
@@ -376,9 +396,11 @@ class MailTaking:
         if not self._is_open(row):
             return
         del self._open[row.name]
+        self._under_way.pop(row.index, None)
+        self._tokens.pop(row.index, None)
         row.part = bytearray()
         if row.is_envelope:
-            self._mail.claims.drop((self._names.hint(row.name), 0), self._talk.meeting)
+            self._mail.claims.drop(self._claim(row), self._talk.meeting)
         self._left[row.page] -= 1
         self._settle_page(row.page)
 
@@ -388,15 +410,17 @@ class MailTaking:
         self._settle(row)
 
     def _settle_page(self, page: int) -> None:
-        low, high = self._pages[page]
-        if not self._left[page] and low:
+        if not self._left[page]:
+            self._cover(*self._pages[page])
+
+    def _cover(self, low: int, high: int) -> None:
+        if low:
             self.ranges = cursor.add(self.ranges, low, high)
 
     @property
     def is_waiting(self) -> bool:
         """Whether the peer is to bring something."""
-        open_rows = (self._rows[index] for index in self._open.values())
-        return self.awaits or any(row.asked and not row.came for row in open_rows)
+        return self.awaits or bool(self._under_way or self._tokens)
 
     @property
     def is_done(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gossip.control import CARRIES, MailGreeting
 from gossip.cursor import Seen, unseen
-from gossip.mail_giving import MailGiving
+from gossip.mail_giving import MOST_PIECES, MailGiving
 from gossip.mail_names import MailNames
 from gossip.mail_taking import Came, MailTaking
 from gossip.notes import MailSeen, mail_note
@@ -116,7 +116,8 @@ class Mailing:
         came = self._take(message)
         self._unasked += came.unasked
         self._inbox.add(mail=came.changes)
-        if self._unasked > self._talk.setting.policy.limits.unwanted:
+        unwanted = self._talk.setting.policy.limits.unwanted
+        if self._unasked > unwanted + MOST_PIECES * self._taking.given_up:
             raise ProtocolError("mail that nobody asked for")
         if came.rows:
             self._inbox.after(lambda: self._taking.stored(came.rows))

@@ -176,7 +176,7 @@ def test_strangers_share_one_pool() -> None:
 
 def test_memory_of_what_was_let_go_is_bounded() -> None:
     mail = make_mail(envelopes=1, memory=5)
-    drops = []
+    drops: list[tuple[MailWhat, bytes]] = []
     for number in range(20):
         drops += taken(mail, letter(number), life=number + 1).drops
     assert list(mail.gone) == [letter(number).id for number in range(14, 19)]
