@@ -197,7 +197,8 @@ class Mail:
             return changes
         if ident in self.carried or (ident in self.gone and not self.gone[ident].is_filler):
             return changes
-        if ident in self.gone:
+        is_second = ident in self.gone
+        if is_second:
             self._forget(ident, changes)
         if tag in self.reads:
             self._deliver(envelope, changes)
@@ -210,7 +211,7 @@ class Mail:
         self.journal.add(tag, lock, ident)
         self._hold(one)
         changes.put(one.row(raw))
-        self._make_room(changes, ident)
+        self._make_room(changes, b"" if is_second else ident)
         return changes
 
     def take_single(self, envelope: Envelope, parcel: Parcel, now: float) -> MailChanges:
@@ -484,7 +485,7 @@ class Mail:
             del self._locks[lock]
 
     def _make_room(self, changes: MailChanges, new: bytes) -> None:
-        """Let go what is too much, perhaps the ``new`` one itself, and remember it."""
+        """Let go what is too much, and remember it; the ``new`` one may be had once more."""
         while self.room.is_too_much:
             victim = self.carried[self.room.victim()]
             self._drop(victim, changes)

@@ -111,6 +111,15 @@ def test_a_single_that_filled_up_is_taken_again_where_it_is_to_be_carried() -> N
     assert mail_of(node).gone.keys().isdisjoint({PAGE[filled].id})
 
 
+def test_what_was_taken_in_vain_twice_is_not_taken_again() -> None:
+    mail = make_mail(envelopes=1, share=1.0)
+    taken(mail, letter(1), life=50)
+    for is_filler in (True, False):
+        taken(mail, letter(2), life=40)
+        assert mail.gone[letter(2).id].is_filler is is_filler
+    assert taken(mail, letter(2), life=40).puts == []
+
+
 def test_what_is_read_while_somebody_takes_it_comes_to_him_all_the_same() -> None:
     giver, reader, taker = carriers(3)
     live(giver, reader, taker)
