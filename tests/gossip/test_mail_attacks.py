@@ -240,7 +240,7 @@ def test_a_tag_that_is_learnt_in_a_meeting_counts_in_it() -> None:
 def test_what_a_full_carrier_declined_is_offered_again_once_there_is_room() -> None:
     giver, taker = carriers(2, envelopes=16, share=1.0)
     bring(taker, *map(letter, range(16)), life=2_000, hops=0)
-    bring(giver, *map(letter, range(100, 116)), life=1_000)
+    bring(giver, *map(letter, range(100, 112)), life=1_000)  # less than an eighth below the bound
     for _ in range(2):
         meet_by_mail(giver, taker)
     assert rows_in(meet_by_mail(giver, taker), 0) == 0, "while it is full it is not told again"
@@ -248,7 +248,7 @@ def test_what_a_full_carrier_declined_is_offered_again_once_there_is_room() -> N
     for number in range(16):
         taker.keep_mail(mail_of(taker).learn(receipt(letter(number)), 0))
     meet_by_mail(giver, taker)
-    assert {letter(number).id for number in range(100, 116)} <= set(mail_of(taker).carried)
+    assert {letter(number).id for number in range(100, 112)} <= set(mail_of(taker).carried)
     assert rows_in(meet_by_mail(giver, taker), 0) == 0
 
 
