@@ -18,7 +18,7 @@ from gossip.mail_room import MailLimits, MailRoom
 from ledger.store.base import MailRow, MailWhat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 HINT_BYTES: Final = 2
 """Of an envelope's id that are said plainly."""
@@ -298,15 +298,24 @@ class Mail:
         news = MailNews([], [], [])
         for row in rows:
             ident = row.ident
+            if row.what is MailWhat.TOKEN:
+                news.delivered.extend(self._delivered.pop(ident, ()))
             if row.what is MailWhat.LETTER:
                 news.letters.append(ident)
-            elif row.what is MailWhat.TOKEN:
-                news.delivered.extend(self._delivered.pop(ident, ()))
-            elif row.what is MailWhat.CARRIED and ident not in self.carried:
+            elif self._is_stale(row):
                 news.stale.append((row.what, ident))
             elif row.what is MailWhat.CARRIED and self._is_unserved(ident):
                 self._serve(ident)
         return news
+
+    def _is_stale(self, row: MailRow) -> bool:
+        """Whether what was stored was let go, or forgotten, while it was being stored."""
+        held: dict[MailWhat, Container[bytes]] = {
+            MailWhat.CARRIED: self.carried,
+            MailWhat.TOKEN: self.tokens,
+            MailWhat.EVICTED: self.gone,
+        }
+        return row.ident not in held[row.what]
 
     def failed(self, rows: Iterable[MailRow]) -> None:
         """Note that rows could not be stored: what they are about may come again."""

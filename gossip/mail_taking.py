@@ -118,6 +118,7 @@ class MailTaking:
         self.awaits &= not message.last
         if not message.count:
             self._cover(message.low, message.high)
+            self.pump()
             return
         self._pages.append((message.low, message.high))
         self._left.append(0)

@@ -297,3 +297,13 @@ def test_changes_come_to_what_a_store_makes_of_them_one_after_the_other() -> Non
     assert (first.puts, first.drops) == ([], [(row.what, row.ident)])
     first.put(row)
     assert (first.puts, first.drops) == ([row], [(row.what, row.ident)])
+
+
+def test_what_is_forgotten_while_it_is_stored_does_not_stay_in_the_store() -> None:
+    mail = make_mail(memory=1)
+    puts = [*mail.take_single(ONE.envelope, parcel(ONE), 0.0).puts]
+    puts += mail.learn(receipt(letter(5)), 0).puts
+    mail.take_single(LONG.envelope, parcel(LONG), 0.0)
+    mail.learn(receipt(letter(6)), 0)
+    gone = [(MailWhat.EVICTED, ONE.id), (MailWhat.TOKEN, letter(5).envelope.lock)]
+    assert mail.stored(puts).stale == gone
