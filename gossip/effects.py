@@ -90,7 +90,7 @@ class End(Enum):
 
     DONE = "all is equal"
     SPENT = "the byte budget is spent"
-    FULL = "one side has more logs to tell of than fit one meeting; the next one goes on"
+    FULL = "one side has more to tell of than fits one meeting; the next one goes on"
     LOST = "the link is gone"
     STOPPED = "this side stopped it"
     SILENT = "the other side does not answer"

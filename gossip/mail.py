@@ -39,12 +39,14 @@ class Gone(NamedTuple):
         until: When nobody carries it any more, seconds of elapsed time.
         is_filler: Whether it was taken to fill up, and not kept, as it came as one that goes on to
             its reader only or there was no room: it is taken again where it is to be carried.
+        is_strange: Whether a stranger brought it: he may not make others' be forgotten.
     """
 
     tag: bytes
     lock: bytes
     until: int
     is_filler: bool
+    is_strange: bool
 
 
 class Mail:
@@ -97,6 +99,7 @@ class Mail:
         self._came: dict[int, bytes] = {}
         self._locks: dict[bytes, set[bytes]] = {}
         self._unproven: dict[bytes, None] = {}
+        self._strange: dict[bytes, None] = {}
         self._delivered: dict[bytes, list[bytes]] = {}
         self._meetings: set[int] = set()
         self._leaving: dict[bytes, set[int]] = {}
@@ -118,7 +121,8 @@ class Mail:
                     self.letters.add(row.ident)
                 case MailWhat.EVICTED:
                     if row.ident not in self.carried:  # a write that failed may leave both
-                        gone = Gone(row.tag, row.lock, row.until, bool(row.copies))
+                        is_strange = row.depositor == STRANGER
+                        gone = Gone(row.tag, row.lock, row.until, bool(row.copies), is_strange)
                         self._remember(row.ident, gone)
                 case MailWhat.TOKEN:
                     read = Read(row.tag, row.content, row.ident, row.until, 0, is_own=False)
@@ -226,7 +230,8 @@ class Mail:
         if tag in self.reads:
             self._deliver(envelope, changes)
         until = self.elapsed(now) + 60 * min(parcel.life, MAX_LIFE_MIN)
-        self._let_go(ident, Gone(tag, lock, until, is_filler=True), changes)
+        gone = Gone(tag, lock, until, is_filler=True, is_strange=True)
+        self._let_go(ident, gone, changes)
         self.journal.add(tag, lock, ident)
         return changes
 
@@ -414,11 +419,16 @@ class Mail:
         one = self.carried.get(ident)
         return self.gone[ident].until if one is None else one.until
 
+    def _is_strange(self, ident: bytes) -> bool:
+        one = self.carried.get(ident)
+        return self.gone[ident].is_strange if one is None else one.depositor == STRANGER
+
     def _learn(self, tag: bytes, token: bytes, until: int, *, is_own: bool) -> MailChanges:
         lock, changes = lock_of(token), MailChanges()
         if lock in self.tokens:
             return changes
         held = self._held(lock)
+        is_proven = is_own or any(not self._is_strange(ident) for ident in held)
         for one in [self.carried[ident] for ident in held if ident in self.carried]:
             tag = one.tag
             if one.depositor == self.own:
@@ -427,14 +437,14 @@ class Mail:
                 self._leaving[one.id] = set(self._meetings)
             else:
                 self._drop(one, changes)
-        self._know(Read(tag, token, lock, until, 0, is_own), is_proven=bool(held) or is_own)
+        self._know(Read(tag, token, lock, until, 0, is_own), is_proven=is_proven)
         changes.put(self.tokens[lock].row(is_proven=lock not in self._unproven))
         while len(self.tokens) > self.limits.memory:
             self._unlearn(next(iter(self._unproven or self.tokens)), changes)
         return changes
 
     def _know(self, read: Read, *, is_proven: bool) -> None:
-        """Remember a token; one that opened nothing may be anything, and is forgotten first."""
+        """Remember a token; one that opened nothing but a stranger's is forgotten first."""
         self.serial += 1
         self.journal.add(read.tag, read.lock, b"")
         self.tokens[read.lock] = read._replace(serial=self.serial)
@@ -498,21 +508,27 @@ class Mail:
         while self.room.is_too_much:
             victim = self.carried[self.room.victim()]
             self._drop(victim, changes)
-            gone = Gone(victim.tag, victim.lock, victim.until, is_filler=victim.id == new)
+            is_filler, is_strange = victim.id == new, victim.depositor == STRANGER
+            gone = Gone(victim.tag, victim.lock, victim.until, is_filler, is_strange)
             self._let_go(victim.id, gone, changes)
 
     def _let_go(self, ident: bytes, gone: Gone, changes: MailChanges) -> None:
         self._remember(ident, gone)
-        tag, lock, until, is_filler = gone
-        row = MailRow(MailWhat.EVICTED, ident, tag, lock, copies=int(is_filler), until=until)
+        tag, lock, until, is_filler, is_strange = gone
+        who = STRANGER if is_strange else self.own
+        row = MailRow(MailWhat.EVICTED, ident, tag, lock, 0, int(is_filler), until, who)
         changes.put(row)
         while len(self.gone) > self.limits.memory:
-            self._forget(next(iter(self.gone)), changes)
+            is_too_strange = len(self._strange) > self.limits.memory // 4
+            self._forget(next(iter(self._strange if is_too_strange else self.gone)), changes)
 
     def _remember(self, ident: bytes, gone: Gone) -> None:
         self.gone[ident] = gone
+        if gone.is_strange:
+            self._strange[ident] = None
         self._locks.setdefault(gone.lock, set()).add(ident)
 
     def _forget(self, ident: bytes, changes: MailChanges) -> None:
         self._unlock(self.gone.pop(ident).lock, ident)
+        self._strange.pop(ident, None)
         changes.drop(MailWhat.EVICTED, ident)

@@ -83,6 +83,8 @@ class MailGiving:
 
     Attributes:
         greeted: The serial up to which ``begin`` offers; what came later is offered as it comes.
+        full_since: When the peer last took anything since there was more than fits one meeting;
+            None while all fits.
     """
 
     def __init__(self, talk: Talk, mail: Mail, names: MailNames, offered: set[bytes]) -> None:
@@ -97,6 +99,7 @@ class MailGiving:
         self._cancelled: set[int] = set()
         self._urgent = 0
         self._on_the_way: dict[int, int] = {}
+        self.full_since: float | None = None
 
     # --- what is offered ---
 
@@ -135,6 +138,7 @@ class MailGiving:
             is_end = number == len(pages)
             fits = page[: MAX_OFFERED - len(self._rows)]
             if len(fits) < len(page):  # what is not offered is not covered
+                self.full_since = self._talk.now
                 if fits or last:
                     self._page(fits, fits[-1].serial if fits else 0, high if fits else 0, last=True)
                 return
@@ -168,6 +172,8 @@ class MailGiving:
         low, end = self._told + 1, self._mail.serial
         self._told = end
         came = self._mail.came(low, end) if low <= end else []
+        if came and len(self._rows) >= MAX_OFFERED and self.full_since is None:
+            self.full_since = self._talk.now
         withheld = sorted(
             one.serial for one in came if isinstance(one, Read) and self._is_withheld(one)
         )
@@ -186,6 +192,8 @@ class MailGiving:
             ProtocolError: Rows that were not offered, or not in such a class, or taken again and
                 again.
         """
+        if self.full_since is not None:
+            self.full_since = self._talk.now
         return [self._errand(message, row) for row in message.rows]
 
     def _errand(self, message: Take, row: int) -> Errand:

@@ -169,6 +169,7 @@ class Session:
             self._describing.cover_due,
             self._saving.due,
             self._mailing.next_tick if self._mailing is not None else None,
+            self._full_at,
             None if waits is None else waits + limits.stall,
         ]
         return min((at for at in due if at is not None), default=None)
@@ -186,6 +187,14 @@ class Session:
             self._awaits_mail_since,
         ]
         return min((at for at in since if at is not None), default=None)
+
+    @property
+    def _full_at(self) -> float | None:
+        """When a meeting is given up in which no more mail can be offered, if the peer is done."""
+        since = None if self._mailing is None else self._mailing.giving.full_since
+        if since is None or not (self._serving.is_idle and self._pulling.is_quiet):
+            return None
+        return since + self._setting.policy.limits.silence
 
     @property
     def _awaits_mail_since(self) -> float | None:
@@ -330,6 +339,9 @@ class Session:
             return
         if (waits := self._waits_since) is not None and now - waits >= limits.stall:
             raise SilentError
+        if (due := self._full_at) is not None and now >= due:
+            self._finish(End.FULL)
+            return
         if (due := self._describing.cover_due) is not None and now >= due:
             self._describing.cover()
         if (due := self._saving.due) is not None and now >= due:

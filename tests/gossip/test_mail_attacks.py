@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typing_extensions import override
 
+from gossip import mail_giving
 from gossip.carried import STRANGER, Carried
 from gossip.control import Credit, New
 from gossip.effects import End
@@ -327,6 +328,24 @@ def test_junk_pushes_out_no_token_that_opened_something() -> None:
     }
 
 
+def test_a_stranger_makes_nothing_forgotten_that_others_brought() -> None:
+    mail = make_mail(envelopes=10, memory=40, share=1.0)
+    friends = list(map(letter, range(30)))
+    for number, one in enumerate(friends):
+        taken(mail, one, life=1_000 + number)
+    mail.learn(receipt(friends[-1]), 0)
+    gone = set(mail.gone)
+    assert len(gone) == 20
+    for number in range(1_000, 1_200):
+        taken(mail, letter(number), STRANGER, life=5_000 + number)
+        mail.learn(receipt(letter(number)), 0)
+        single = letter(number + 1_000)
+        mail.stored(mail.take_single(single.envelope, parcel(single), 0).puts)
+    assert len(mail.gone) == len(mail.tokens) == 40
+    assert gone <= set(mail.gone)
+    assert friends[-1].envelope.lock in mail.tokens
+
+
 def test_that_a_token_opened_something_is_known_after_a_restart() -> None:
     mail = make_mail(memory=4)
     taken(mail, ONE)
@@ -399,6 +418,32 @@ def test_a_slow_link_that_gets_on_is_not_given_up() -> None:
         liar.tell(Pieces([Piece(0, at, len(raw), raw[at : at + 1_024], 8, 99, 0)]))
     assert liar.end is None
     assert one.id in liar.mail.carried
+
+
+@pytest.mark.parametrize("contacts", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_meeting_full_of_mail_ends_and_the_next_goes_on(
+    monkeypatch: pytest.MonkeyPatch, *, contacts: bool, at_once: bool
+) -> None:
+    monkeypatch.setattr(mail_giving, "MAX_OFFERED", 20)
+    giver, taker = carriers(2)
+    live(giver, taker)
+    if at_once and contacts:
+        bring(giver, *map(letter, range(30)))
+    meeting = gather(giver, taker, contacts=contacts).start().settle()
+    if not (at_once and contacts):
+        for number in range(30):
+            bring(giver, letter(number), now=meeting.now)
+            meeting.settle()
+    assert len(mail_of(taker).carried) == 20
+    meeting.pass_time(meeting.now + 29)
+    assert [end.finish for end in meeting.ends] == [None, None]
+    meeting.pass_time(meeting.now + 2)
+    assert meeting.ends[0].finish is not None
+    assert meeting.ends[0].finish.end is End.FULL
+    sever(meeting)
+    gather(giver, taker, now=meeting.now, contacts=contacts).start().settle()
+    assert len(mail_of(taker).carried) == 30
 
 
 # --- what it costs ------------------------------------------------------------------------------
