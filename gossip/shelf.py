@@ -138,9 +138,10 @@ class Shelf:
         Args:
             dice: Chooses among strangers.
         """
-        floors, notes = self.room.victims(dice), {WANTS_NOTE: self.policy.wants}
+        floors = self.room.victims(dice)
         if not floors:
             return None
+        notes = {WANTS_NOTE: self.policy.wants}
         if len(floors) + len(self.catalogue.floors) <= MAX_FLOORS:
             return Batch(floors=floors, notes=notes)
         return Batch(floors=self._remembered() | floors, notes=notes, lift=True)
