@@ -146,7 +146,7 @@ def test_two_full_carriers_who_meet_all_day_bring_each_thing_once(
         quiet = 0 if went(meeting, 0) or went(meeting, 1) else quiet + 1
         assert all(len(mail_of(node).carried) <= 20 for node in nodes)
     assert max([*over[0].values(), *over[1].values()], default=1) == 1
-    # strangers draw what is not kept as well, in any meeting, until they have had each of the 30 once
+    # strangers draw what is not kept as well, in any meeting, until they have had each of 30 once
     assert not contacts or quiet > 90, "after a few meetings there is nothing left to bring"
     assert sum(over[0].values()) <= 30
     assert sum(over[1].values()) <= 30
