@@ -9,8 +9,8 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What make soak picks (SOAK= means everything) and what make fuzz and make mutants are told besides.
 SOAK         ?= soak
 FUZZ_ARGS    ?=
-# TEST_ARGS='-n 2 --dist worksteal' runs tests on two cores side by side.
-TEST_ARGS    ?=
+# Tests run on two cores side by side; TEST_ARGS= runs them one after the other.
+TEST_ARGS    ?= -n 2 --dist worksteal
 MUTANTS_ARGS ?=
 
 .DEFAULT_GOAL := help

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,7 @@ _ADVICE: Final = {
     " its folder's",
     "locked": "another program has the store open; close it and try again",
 }
+_MAY_NOT_WRITE: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _CANNOT_WRITE: Final = tuple(
     f"SQLITE_IOERR_{what}" for what in ("WRITE", "FSYNC", "DIR_FSYNC", "TRUNCATE", "SHM", "DELETE")
 )
@@ -61,16 +63,17 @@ async def open_file(path: Path) -> aiosqlite.Connection:
     Raises:
         StoreError: Not a store, damaged, of a newer version, or not writable.
     """
-    _must_be_writable(path)
     try:
-        # aiosqlite leaves its thread alone with a loop that may end where this fails
+        # SQLite opens a file that it may only read without a word
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # aiosqlite leaves its thread alone with a loop that may end where this fails
         sqlite3.connect(path).close()
         db = await aiosqlite.connect(path, isolation_level="IMMEDIATE", factory=Connection)
     except sqlite3.Error as exc:
         raise explain(exc) from exc
     except OSError as exc:
-        raise StoreError(_ADVICE["unable to open"]) from exc
+        said = _READ_ONLY if exc.errno in _MAY_NOT_WRITE else _ADVICE["unable to open"]
+        raise StoreError(said) from exc
     try:
         await _prepare(db)
     except BaseException as exc:
@@ -79,12 +82,6 @@ async def open_file(path: Path) -> aiosqlite.Connection:
             raise explain(exc) from exc
         raise
     return db
-
-
-def _must_be_writable(path: Path) -> None:
-    """SQLite opens a file that it may only read without a word."""
-    if path.exists() and not os.access(path, os.W_OK):
-        raise StoreError(_READ_ONLY)
 
 
 async def value(db: aiosqlite.Connection, sql: str) -> int:

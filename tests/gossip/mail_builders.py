@@ -1,5 +1,6 @@
 """Letters that people send each other, and nodes that carry them."""
 
+import os
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,7 +18,15 @@ M = TypeVar("M", bound=Message)
 DAY_MIN = 24 * 60
 ME, ALICE, BOB = (material(name) for name in ("this node", "alice's device", "bob's device"))
 RUN = b"run!"
+DICE = os.environ.get("PASSALONG_DICE", "")
+"""What the dice of meetings come from: a test of mail must pass with any."""
 _meetings = count(1)
+
+
+def forget_meetings() -> None:
+    """Begin to count meetings anew, so that no test's dice depend on the tests before it."""
+    global _meetings  # noqa: PLW0603
+    _meetings = count(1)
 
 
 class Letter(NamedTuple):
@@ -111,8 +120,9 @@ def release(node: Node, one: Letter, now: float = 0) -> None:
 
 
 def gather(left: Node, right: Node, now: float = 0.0, **how: Any) -> Meeting:  # noqa: ANN401
-    """Begin a meeting, as nobody met before."""
-    meeting = Meeting(left, right, binding=material(f"mail meeting {next(_meetings)}"), **how)
+    """Begin a meeting, as nobody met before in this test."""
+    dice = material(f"mail meeting {next(_meetings)}{DICE}")
+    meeting = Meeting(left, right, binding=dice, **how)
     meeting.now = now
     return meeting
 
