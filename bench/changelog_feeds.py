@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mesh.port import Checked
+    from mesh.rows import Checked
 
 Row: TypeAlias = dict[str, object]
 

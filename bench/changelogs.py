@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractContextManager
 
-    from mesh.port import Exported
+    from mesh.rows import Exported
 
 AT_ONCE: Final = 8
 T = TypeVar("T")

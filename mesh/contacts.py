@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ledger.errors import PassalongError
 from ledger.views.contacts import Contact, list_contacts, resolve
-from mesh.port import ContactRow
+from mesh.rows import ContactRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,26 +21,30 @@ if TYPE_CHECKING:
     from ledger.views.people import People
     from mesh.node import Node
 
-Mark: TypeAlias = Literal["following", "muted", "blocked"]
+Mark: TypeAlias = Literal["following", "muted", "blocked", "added"]
 _GIVEN: Final[Mapping[Mark, Marks]] = {
     "following": {"following": True},
     "muted": {"muted": True},
-    "blocked": {"blocked": True, "following": False},
+    "blocked": {"blocked": True, "following": False, "added": False},
+    "added": {"added": True, "following": True},
 }
 _TAKEN_BACK: Final[Mapping[Mark, Marks]] = {
     "following": {"following": False},
     "muted": {"muted": False},
     "blocked": {"blocked": False},
+    "added": {"added": False},
 }
 _NOT_SO: Final[Mapping[Mark, str]] = {
     "following": "you do not follow {}",
     "muted": "you have not muted {}; see `contacts`",
     "blocked": "you have not blocked {}; see `contacts`",
+    "added": "you have not added {}; see `contacts`",
 }
 _ONESELF: Final[Mapping[Mark, str]] = {
     "following": "that is yourself; your own posts are always in your feed",
     "muted": "that is yourself; name somebody else to mute",
     "blocked": "that is yourself; name somebody else to block",
+    "added": "that is your own link; give it to others, and add theirs",
 }
 
 
@@ -91,7 +95,8 @@ class Contacts:
         person = await self._other(text, people, mark)
         async with self._alone:
             known = await self._node.store.known()
-            if mark == "following" and any(one.person == person and one.blocked for one in known):
+            is_blocked = any(one.person == person and one.blocked for one in known)
+            if mark in ("following", "added") and is_blocked:
                 raise ContactError(
                     f"you have blocked {_called(person, people)}; `passalong unblock` first"
                 )
@@ -116,7 +121,7 @@ class Contacts:
         self, text: str, people: People, mark: Mark, first: Mark = "following"
     ) -> bytes:
         person = await self.find(text, people, first)
-        if person == self._node.secrets.person:
+        if person == self._node.me.person:
             raise ContactError(_ONESELF[mark])
         return person
 
@@ -131,5 +136,11 @@ def _called(person: bytes, people: People) -> str:
 
 def _row(one: Known | Contact, name: str | None) -> ContactRow:
     return ContactRow(
-        one.person, name, one.following, verified=False, muted=one.muted, blocked=one.blocked
+        one.person,
+        name,
+        one.following,
+        verified=False,
+        muted=one.muted,
+        blocked=one.blocked,
+        added=one.added,
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mesh.port import Exported, FeedRow, Imported
+    from mesh.rows import Exported, FeedRow, Imported
 
 NAMES: Final = ("Ann", "Bob", "Cleo")
 POSTS: Final = 400

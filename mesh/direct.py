@@ -7,33 +7,32 @@ import os
 import re
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from gossip.mail_room import MailLimits
 from ledger.block import SALT_BYTES
 from ledger.errors import PassalongError
 from ledger.keys import PersonKey
 from ledger.kinds.body import Reference
 from ledger.kinds.describe import describe
 from ledger.kinds.post import KIND, Post
+from ledger.link import Link
 from ledger.views.timeline import FeedPost, Timeline
-from mesh.addressing import Readers
+from mesh.acquaintances import forget_links, keep_link
+from mesh.bundling import Bundling
 from mesh.contacts import Contacts
-from mesh.mailbag import Mailbag
-from mesh.making_room import MakingRoom
+from mesh.inventory import Inventory
+from mesh.news import News
 from mesh.node import (
     SOCIAL_LOG,
     Node,
-    Secrets,
     Surroundings,
     forget_words,
     found,
     open_node,
     unshown,
 )
-from mesh.port import (
+from mesh.rows import (
     AttachmentRow,
     Checked,
     ContactRow,
@@ -42,23 +41,21 @@ from mesh.port import (
     Imported,
     Inspected,
     LogRow,
-    NodePort,
     Posted,
     Stick,
     WhoAmI,
 )
-from mesh.readers import Bearer, find_readers, policy_of
-from mesh.sneakernet import BundleError, export_bundle, import_bundle, inspect_bundle
-from mesh.stick_folder import import_folder
+from mesh.sneakernet import inspect_bundle
 from mesh.writer import Draft
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
 
-    from gossip.policy import Policy
     from ledger.block import Block
     from ledger.views.people import People
-    from mesh.port import File, Progress
+    from mesh.port import File, NodePort, Progress, Subject
 
 NEARBY_HOPS: Final = 3
 NEARBY_MS: Final = 24 * 60 * 60 * 1_000
@@ -171,16 +168,14 @@ class DirectPort:
         self._node = node
         self._store = node.store
         self._contacts = Contacts(node)
-        self._room = MakingRoom(node.store, node.quota, self._policy)
-        node.writer.heard = self._room.heard
-        self._exporting = asyncio.Lock()
-        self._bag: Mailbag | None = None
-        self._opening = asyncio.Lock()
+        self._inventory = Inventory(node)
+        self._bundles = Bundling(node, self._contacts, self._inventory)
+        self._news = News()
 
     async def whoami(self) -> WhoAmI:
-        secrets: Secrets = self._node.secrets
-        name = (await self._node.people()).name(secrets.person)
-        return WhoAmI(secrets.person, secrets.keys.public, name, secrets.link.encode())
+        me = self._node.me
+        name = (await self._node.people()).name(me.person)
+        return WhoAmI(me.person, me.device, name, me.encode())
 
     async def post(self, text: str, *, reply_to: str | None = None) -> Posted:
         around = self._node.around
@@ -188,6 +183,7 @@ class DirectPort:
         post = Post(around.now(), text, answered)
         draft = Draft(SOCIAL_LOG, KIND, post.encode(around.random(SALT_BYTES)))
         block = await self._node.writer.write(draft)
+        self._news.tell("feed")
         return Posted(block.id, block.header.seq)
 
     async def _find(self, text: str) -> Block:
@@ -222,7 +218,7 @@ class DirectPort:
             persons = await self._nearby(people)
         elif not everyone:
             persons = {one.person for one in await self._store.known() if one.following}
-            persons.add(self._node.secrets.person)
+            persons.add(self._node.me.person)
         hidden = await self._contacts.hidden() if author is None else ()
         timeline = Timeline(people, persons=persons, hidden=hidden, limit=limit)
         async for page in self._store.entries(SOCIAL_LOG):
@@ -247,10 +243,10 @@ class DirectPort:
         return self._changed(await self._contacts.take_back(person, "following"))
 
     async def mute(self, person: str) -> ContactRow:
-        return await self._contacts.give(person, "muted")
+        return self._shown(await self._contacts.give(person, "muted"))
 
     async def unmute(self, person: str) -> ContactRow:
-        return await self._contacts.take_back(person, "muted")
+        return self._shown(await self._contacts.take_back(person, "muted"))
 
     async def block(self, person: str) -> ContactRow:
         return self._changed(await self._contacts.give(person, "blocked"))
@@ -260,15 +256,30 @@ class DirectPort:
 
     def _changed(self, row: ContactRow) -> ContactRow:
         """Note that this node cares about others than before."""
-        self._room.forget()
+        self._inventory.forget()
+        return self._shown(row)
+
+    def _shown(self, row: ContactRow) -> ContactRow:
+        self._news.tell("feed", "contacts")
         return row
+
+    async def add_contact(self, link: str) -> ContactRow:
+        given = Link.parse(link)
+        row = await self._contacts.give(link, "added")
+        await keep_link(self._node, given)
+        return self._changed(row)
+
+    async def remove_contact(self, person: str) -> ContactRow:
+        row = await self._contacts.take_back(person, "added")
+        await forget_links(self._node, row.person)
+        return self._changed(row)
 
     async def contacts(self) -> list[ContactRow]:
         return await self._contacts.rows()
 
     async def log(self, person: str | None = None, *, first: int = 1) -> list[LogRow]:
         people = await self._node.people()
-        whose = self._node.secrets.person
+        whose = self._node.me.person
         if person is not None:
             whose = await self._contacts.find(person, people)
         devices = set(people.devices(whose))
@@ -294,82 +305,25 @@ class DirectPort:
         part_bytes: int | None = None,
         progress: Progress | None = None,
     ) -> Exported:
-        if part_bytes is not None and not isinstance(target, Path):
-            raise BundleError("parts are files; name a file, not a pipe")
-        async with self._exporting, self._mail() as mailbag:
-            bearer = await self._bearer()
-            readers = await self._readers(bearer, to, seal=seal) if to or seal else None
-            return await export_bundle(
-                self._store,
-                target,
-                max_bytes=max_bytes,
-                part_bytes=part_bytes,
-                policy=bearer.policy,
-                readers=readers,
-                mailbag=mailbag,
-                progress=progress,
-            )
-
-    async def _readers(self, bearer: Bearer, to: Sequence[str], *, seal: bool) -> Readers:
-        people = await self._node.people()
-        contacts = await self._contacts.listed(people)
-        own = self._node.secrets.keys.public
-        devices = find_readers(to, people, contacts, self._node.secrets.person, own)
-        return Readers(bearer, devices, seal, people.person)
-
-    @asynccontextmanager
-    async def _mail(self) -> AsyncIterator[Mailbag]:
-        """Give the home's mail for something that keeps what it changes of it."""
-        mailbag = await self._mailbag()
-        try:
-            yield mailbag
-        except BaseException:
-            self._bag = None  # it may believe to have what never reached the disk
-            raise
-
-    async def _mailbag(self) -> Mailbag:
-        """Return the home's mail; there is one mailbag for as long as it is open."""
-        async with self._opening:
-            if self._bag is not None:
-                await self._bag.settle()
-                return self._bag
-            own, limits = (
-                self._node.secrets.keys.public,
-                MailLimits(bytes=self._node.quota.mail_bytes),
-            )
-            self._bag = await Mailbag.open(self._store, own, self._node.around, limits)
-            return self._bag
-
-    async def _policy(self) -> Policy:
-        secrets: Secrets = self._node.secrets
-        device, person = secrets.keys.public, secrets.person
-        return await policy_of(self._store, device, person, self._node.quota)
-
-    async def _bearer(self) -> Bearer:
-        keys = self._node.secrets.keys
-        return Bearer(self._store, keys, await self._policy(), self._node.around.random)
+        return await self._bundles.export_bundle(
+            target, to=to, seal=seal, max_bytes=max_bytes, part_bytes=part_bytes, progress=progress
+        )
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
-        before = self._room.let_go
-        async with self._mail() as mailbag:
-            done = await import_bundle(
-                self._node.writer,
-                source,
-                own=self._node.secrets.keys.public,
-                bearer=await self._bearer(),
-                mailbag=mailbag,
-                seen=self._node.around.now(),
-                progress=progress,
-            )
-        short = [_SHORT_OF_ROOM] if self._room.let_go > before else []
-        return replace(done, warnings=[*done.warnings, *short])
+        done = await self._bundles.import_bundle(source, progress=progress)
+        self._news.tell("feed", "contacts")
+        return done
 
     async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:
-        return await import_folder(folder, lambda file: self.import_bundle(file, progress=progress))
+        done = await self._bundles.import_folder(folder, progress=progress)
+        self._news.tell("feed", "contacts")
+        return done
 
     async def inspect_bundle(self, source: File) -> Inspected:
-        keys = self._node.secrets.keys
-        return await asyncio.to_thread(inspect_bundle, source, keys=keys)
+        return await self._bundles.inspect_bundle(source)
+
+    def changes(self) -> AsyncIterator[AbstractSet[Subject]]:
+        return self._news.watch()
 
     async def check(self) -> Checked:
         problems = await self._store.check()

@@ -186,7 +186,8 @@ class Node:
 
     Attributes:
         store: Everything it holds.
-        secrets: Its device's.
+        me: Its device, and whose it is.
+        secrets: What the device keeps for itself.
         writer: Writes its device's logs.
         around: Clocks and randomness.
         quota: How much it keeps.
@@ -197,6 +198,7 @@ class Node:
     ) -> None:
         self.quota = quota
         self.store = store
+        self.me = secrets.link
         self.secrets = secrets
         self.writer = writer
         self.around = around

@@ -7,14 +7,27 @@ message is one line that says what to do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, TypeAlias
 
 from ledger.errors import PassalongError as PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
+
+    from mesh.rows import (
+        Checked,
+        ContactRow,
+        Exported,
+        FeedRow,
+        Imported,
+        Inspected,
+        LogRow,
+        Posted,
+        Stick,
+        WhoAmI,
+    )
 
 __all__ = ["NodePort", "PortError"]
 
@@ -22,221 +35,8 @@ Progress: TypeAlias = "Callable[[int, int | None], None]"
 """Told what is done so far and, where it is known, of how much; bytes or blocks."""
 File: TypeAlias = "Path | BinaryIO"
 """A path, or a stream that is read or written once, from its beginning."""
-DeviceKey: TypeAlias = bytes
-Plain: TypeAlias = "int | bytes | str | list[Plain] | None"
-
-
-@dataclass(frozen=True, slots=True)
-class WhoAmI:
-    """Whose node this is.
-
-    Attributes:
-        link: ``passalong:`` link that others add this device by.
-    """
-
-    person: bytes
-    device: bytes
-    name: str | None
-    link: str
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A block that is on the disk for good."""
-
-    id: bytes
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class AttachmentRow:
-    """A blob that a post names."""
-
-    hash: bytes
-    size: int
-    type: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class FeedRow:
-    """A post as it is shown.
-
-    Attributes:
-        author: The person.
-        reply_to: Id of the post it answers.
-        hops: How many devices passed it on, as they claim.
-        mark: Why it does not weigh: ``forked``, ``revoked`` or ``detached`` (older posts missing).
-    """
-
-    id: bytes
-    author: bytes
-    device: bytes
-    name: str | None
-    time: int
-    text: str
-    reply_to: bytes | None
-    attachments: list[AttachmentRow]
-    hops: int
-    mark: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ContactRow:
-    """A person this node keeps something of.
-
-    Attributes:
-        muted: What he writes is not shown.
-        blocked: Nor is it taken in or passed on.
-    """
-
-    person: bytes
-    name: str | None
-    following: bool
-    verified: bool
-    muted: bool
-    blocked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LogRow:
-    """A block as it stands in its log.
-
-    Attributes:
-        author: The device that wrote it.
-        time: As claimed; None where the body is missing or means nothing.
-        body: Its fields; None where the body is missing, sealed or means nothing.
-    """
-
-    id: bytes
-    author: bytes
-    log: int
-    seq: int
-    kind: str
-    time: int | None
-    body: Plain
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What went into a bundle.
-
-    Attributes:
-        parts: How many files it is in.
-    """
-
-    blocks: int
-    envelopes: int
-    bytes: int
-    parts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What came out of a bundle.
-
-    Attributes:
-        blocked: Blocks that were left out because of whom one has blocked.
-        refused: Blocks, statements and proofs that were not taken.
-        complete: Whether the whole bundle could be read.
-        damage: Where it could not, what was found there.
-        warnings: What the person should know besides, one line each.
-    """
-
-    new_blocks: int
-    known_blocks: int
-    blocked: int
-    envelopes: int
-    refused: int
-    complete: bool
-    damage: str | None
-    warnings: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class StickRow:
-    """What became of a file in a folder of bundles.
-
-    Attributes:
-        file: Its name.
-        outcome: ``taken``, ``damaged`` (what was whole was taken), ``sealed for others``, ``not a
-            bundle`` or ``unreadable``.
-        imported: What came out of it, if anything could.
-        problem: Why not all did.
-    """
-
-    file: str
-    outcome: str
-    imported: Imported | None
-    problem: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stick:
-    """What came out of a folder.
-
-    Attributes:
-        files: By name.
-        left_out: How many more bundles there were than are taken at once.
-    """
-
-    files: list[StickRow]
-    left_out: int
-
-
-@dataclass(frozen=True, slots=True)
-class BundledLog:
-    """What a bundle holds of one log."""
-
-    author: bytes
-    log: int
-    low: int
-    high: int
-    blocks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """What is in a bundle; nothing was stored.
-
-    Attributes:
-        complete: Whether all of it is there; of one that is sealed to others, as far as can be
-            seen.
-        slots: Of a sealed bundle, how many it has for readers, filled or not; else 0.
-        opened: Whether this device could read it.
-        writer: The device that sealed it, if it could be opened.
-        count: Which of that device's exports it is.
-        part: Which part of that.
-    """
-
-    bytes: int
-    blocks: int
-    bodies: int
-    statements: int
-    proofs: int
-    envelopes: int
-    refused: int
-    complete: bool
-    damage: str | None
-    logs: list[BundledLog]
-    slots: int
-    opened: bool
-    writer: DeviceKey | None
-    count: int
-    part: int
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What verifying the whole store again found.
-
-    Attributes:
-        problems: One line each; empty if all is well.
-    """
-
-    blocks: int
-    logs: int
-    problems: list[str]
+Subject: TypeAlias = Literal["feed", "contacts", "peers", "status"]
+"""What a face shows, and may have to show anew."""
 
 
 class NodePort(Protocol):
@@ -351,4 +151,24 @@ class NodePort(Protocol):
 
     async def check(self) -> Checked:
         """Verify the whole store again."""
+        ...
+
+    async def add_contact(self, link: str) -> ContactRow:
+        """Add the person of a ``passalong:`` link, and follow them.
+
+        From then on their devices and this one recognise each other when they meet, once they have
+        done the same; nobody else learns of it.
+        """
+        ...
+
+    async def remove_contact(self, person: str) -> ContactRow:
+        """Recognise a person no longer, nor be recognised; following is another matter."""
+        ...
+
+    def changes(self) -> AsyncIterator[AbstractSet[Subject]]:
+        """Yield what a face may have to show anew, as things change, until it is closed.
+
+        Changes while nobody asks for the next are told together. Whoever begins sees first
+        everything there is to show.
+        """
         ...

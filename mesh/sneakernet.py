@@ -18,7 +18,7 @@ from mesh.addressing import address
 from mesh.blocking import admitted, open_to_all
 from mesh.bundled_mail import Posted, PostIn, post_mail
 from mesh.parts import LEAST_PART_BYTES, BundleError, PartWriter
-from mesh.port import BundledLog, Exported, Imported, Inspected
+from mesh.rows import BundledLog, Exported, Imported, Inspected
 from mesh.serve import LEAST_BYTES, plan, serve
 from mesh.stick import open_source
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from gossip.bundle import NotABundleError, SealedForOthersError
 from mesh.home import HomeError, explain
 from mesh.parts import BundleError
-from mesh.port import Stick, StickRow
+from mesh.rows import Stick, StickRow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from mesh.port import Imported
+    from mesh.rows import Imported
 
 SUFFIX: Final = ".passalong"
 MAX_FILES: Final = 1_000

@@ -125,6 +125,7 @@ class Writer:
 
     Attributes:
         heard: As given; may be set later, while nothing is being written.
+        alone: Held while something is written or taken in, and told to ``heard``.
 
     Args:
         store: Where they are kept.
@@ -144,7 +145,7 @@ class Writer:
         self._heads = heads
         self._now = now
         self.heard = heard
-        self._alone = asyncio.Lock()
+        self.alone = asyncio.Lock()
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
         self._taking: set[asyncio.Task[Absorbed]] = set()
@@ -177,7 +178,7 @@ class Writer:
         return await asyncio.shield(taking)
 
     async def _absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
-        async with self._alone:
+        async with self.alone:
             outcome = await self._store.absorb(batch, seen=seen, durable=durable)
             await self._tell(outcome)
             return outcome
@@ -196,7 +197,7 @@ class Writer:
         while self._waiting:
             group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
             try:
-                async with self._alone:
+                async with self.alone:
                     await self._commit(group)
             except PassalongError as exc:
                 _fail(group, exc)

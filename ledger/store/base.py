@@ -291,6 +291,7 @@ class Marks(TypedDict, total=False):
     following: bool
     muted: bool
     blocked: bool
+    added: bool
 
 
 class Known(NamedTuple):
@@ -301,12 +302,14 @@ class Known(NamedTuple):
         following: Whether his posts are in the feed.
         muted: Whether they are hidden.
         blocked: Whether what he writes is neither wanted nor passed on.
+        added: Whether his devices and this one recognise each other when they meet.
     """
 
     person: bytes
     following: bool = False
     muted: bool = False
     blocked: bool = False
+    added: bool = False
 
     def marked(self, marks: Marks) -> Known:
         """Return the same with some marks changed."""
@@ -315,7 +318,7 @@ class Known(NamedTuple):
     @property
     def is_marked(self) -> bool:
         """Whether there is anything to keep."""
-        return self.following or self.muted or self.blocked
+        return self.following or self.muted or self.blocked or self.added
 
 
 class Store(Protocol):

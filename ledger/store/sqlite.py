@@ -122,7 +122,7 @@ class SqliteStore(SqliteReading):
             before = next((to_known(*row) for row in rows), Known(person))
             after = before.marked(marks)
             if after.is_marked:
-                await self._db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", after)
+                await self._db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", after)
             else:
                 await self._db.execute("DELETE FROM known WHERE person = ?", (person,))
             return before

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 SEQ_BITS: Final = 40
-KNOWN: Final = "SELECT person, following, muted, blocked FROM known"
+KNOWN: Final = "SELECT person, following, muted, blocked, added FROM known"
 _BYTES: Final = (bytes, type(None))
 
 
@@ -104,7 +104,7 @@ def to_known(person: bytes, *marks: int) -> Known:
     Raises:
         InvalidError: The row is damaged.
     """
-    must_be((person, *marks), bytes, int, int, int)
+    must_be((person, *marks), bytes, int, int, int, int)
     return Known(person, *map(bool, marks))
 
 

@@ -46,6 +46,7 @@ class Contact:
         devices: His devices that are not revoked, ascending.
         muted: Whether his posts are hidden.
         blocked: Whether what he writes is neither wanted nor passed on.
+        added: Whether his devices and this one recognise each other when they meet.
     """
 
     person: bytes
@@ -54,6 +55,7 @@ class Contact:
     devices: tuple[bytes, ...]
     muted: bool = False
     blocked: bool = False
+    added: bool = False
 
 
 def list_contacts(known: Iterable[Known], people: People) -> list[Contact]:
@@ -66,6 +68,7 @@ def list_contacts(known: Iterable[Known], people: People) -> list[Contact]:
             tuple(d for d in people.devices(one.person) if not people.weights.is_revoked(d)),
             one.muted,
             one.blocked,
+            one.added,
         )
         for one in known
     ]

@@ -15,7 +15,8 @@ from mesh.port import PortError
 
 if TYPE_CHECKING:
     from mesh.cli.parts import Part
-    from mesh.port import Exported, File, Imported, Inspected, NodePort, Progress, Stick
+    from mesh.port import File, NodePort, Progress
+    from mesh.rows import Exported, Imported, Inspected, Stick
 
 _KEPT: Final = "What was whole is kept; get another copy for the rest."
 

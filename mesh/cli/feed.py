@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mesh.cli.parts import Part
-    from mesh.port import FeedRow
+    from mesh.rows import FeedRow
 
 _MARKS: Final = {
     "forked": "this device's log was continued in two ways; do not rely on it",

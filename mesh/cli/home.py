@@ -16,7 +16,7 @@ from mesh.port import PortError
 if TYPE_CHECKING:
     from mesh.cli.parts import Part
     from mesh.direct import NewHome
-    from mesh.port import WhoAmI
+    from mesh.rows import WhoAmI
 
 _NUMBERING: Final = re.compile(r"\d+[.):]?")
 _ONCE: Final = "These 24 words are shown once. Write them on paper, in this order, and keep it."

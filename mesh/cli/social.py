@@ -14,7 +14,7 @@ from mesh.port import PortError
 
 if TYPE_CHECKING:
     from mesh.cli.parts import Cell
-    from mesh.port import ContactRow
+    from mesh.rows import ContactRow
 
 _MARKS: Final = {"following": "green", "verified": "green", "muted": "yellow", "blocked": "red"}
 """What is said of a contact, and its style; the last that applies decides."""

@@ -14,7 +14,7 @@ from mesh.port import PortError
 
 if TYPE_CHECKING:
     from mesh.cli.parts import Cell
-    from mesh.port import LogRow, Plain
+    from mesh.rows import LogRow, Plain
 
 _SHORT_HEX: Final = 8
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ledger.block import Block
-    from mesh.port import Exported
+    from mesh.rows import Exported
 
 
 async def write_bundle(path: Path) -> Exported:

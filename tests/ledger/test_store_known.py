@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 ONE, OTHER = bytes(32), b"\1" * 32
 EVERY: list[Marks] = [
-    {"following": following, "muted": muted, "blocked": blocked}
-    for following, muted, blocked in product((False, True), repeat=3)
+    {"following": following, "muted": muted, "blocked": blocked, "added": added}
+    for following, muted, blocked, added in product((False, True), repeat=4)
 ]
 
 
@@ -59,7 +59,7 @@ async def test_a_person_is_kept_for_any_mark_and_forgotten_with_the_last(
 ) -> None:
     await store.mark(ONE, **marks)
     assert await store.known() == ([Known(ONE, **marks)] if any(marks.values()) else [])
-    await store.mark(ONE, following=False, muted=False, blocked=False)
+    await store.mark(ONE, following=False, muted=False, blocked=False, added=False)
     assert await store.known() == []
 
 
@@ -72,7 +72,7 @@ async def test_marks_made_at_the_same_time_are_all_kept(store: Store) -> None:
 
 def _some_marks() -> st.SearchStrategy[Marks]:
     marks: dict[str, st.SearchStrategy[bool]] = {
-        name: st.booleans() for name in ("following", "muted", "blocked")
+        name: st.booleans() for name in ("following", "muted", "blocked", "added")
     }
     return st.fixed_dictionaries({}, optional=marks)  # type: ignore[return-value]
 
@@ -134,6 +134,23 @@ async def test_an_older_home_opens_with_whom_it_followed_and_all_it_holds(
     # and once more changes nothing
     store = await open_sqlite(path)
     assert (await store.known())[0] == Known(ONE, following=True, muted=True)
+    await store.close()
+
+
+async def test_a_home_that_added_nobody_yet_opens_with_its_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    with monkeypatch.context() as before:
+        before.setattr(sqlite_file, "MIGRATIONS", MIGRATIONS[:3])
+        await (await open_sqlite(path)).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("INSERT INTO known VALUES (?, 1, 0, 1)", (ONE,))
+        db.commit()
+    store = await open_sqlite(path)
+    assert await store.known() == [Known(ONE, following=True, blocked=True)]
+    await store.mark(ONE, added=True)
+    assert await store.known() == [Known(ONE, following=True, blocked=True, added=True)]
     await store.close()
 
 

@@ -86,7 +86,7 @@ class Home:
         """Open it, as one process does."""
         async with open_node(self.folder, self.around) as node:
             port = DirectPort(node)
-            yield port, await port._mailbag(), node
+            yield port, await port._inventory.mailbag(), node
 
     async def link(self) -> str:
         async with self.open() as (port, _, _):

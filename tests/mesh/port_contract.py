@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mesh.node import Surroundings
-    from mesh.port import FeedRow
+    from mesh.rows import FeedRow
 
 Opener: TypeAlias = "Callable[[Path, Surroundings], AbstractAsyncContextManager[NodePort]]"
 """Gives the port of the home in a folder, for as long as the context lasts."""

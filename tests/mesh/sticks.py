@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ledger.block import Block
     from ledger.run import Run
     from ledger.store.base import Store
-    from mesh.port import Exported, Imported
+    from mesh.rows import Exported, Imported
 
 
 @dataclass

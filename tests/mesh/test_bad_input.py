@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from ledger.block import Block
     from ledger.codec import Value
     from ledger.run import RawBlock
-    from mesh.port import File, Imported
+    from mesh.port import File
+    from mesh.rows import Imported
 
 BODY = make_body("hello")
 

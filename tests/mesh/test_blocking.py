@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from gossip.wire import Bulk
     from ledger.store.base import Absorbed, Store
-    from mesh.port import Imported
+    from mesh.rows import Imported
 
 EVE = person_key(40).signing.public
 ME = Device(30, 30)

@@ -195,7 +195,7 @@ async def test_an_export_that_could_not_be_written_gives_no_copies_away(
             with pytest.raises(PassalongError):
                 await port.export_bundle(stick / "no folder" / "x.passalong")
         assert (await port.export_bundle(stick)).envelopes == 1
-        (one,) = (await port._mailbag()).mail.carried.values()
+        (one,) = (await port._inventory.mailbag()).mail.carried.values()
         assert one.copies == 4
 
 
@@ -275,11 +275,11 @@ async def test_what_is_forged_in_somebody_s_name_does_not_push_out_what_he_broug
     keys = await writer.keys(), await reader.keys()
     few = MailLimits(envelopes=20, strangers=0.5, share=0.5)
     async with reader.open() as (port, bag, _):
-        port._bag = await Mailbag.open(bag.store, keys[1].public, reader.around, few)
+        port._inventory._bag = await Mailbag.open(bag.store, keys[1].public, reader.around, few)
         await port.import_bundle(BytesIO(sealed(*keys, [parcels(*range(10))])))
         forged = parcels(*range(100, 115))
         await port.import_bundle(BytesIO(sealed(*keys, [forged], Forger)))
-        held = port._bag.mail.carried.keys()
+        held = port._inventory._bag.mail.carried.keys()
     assert len(held) == 20
     assert {envelope(number).id for number in range(10)} <= held
 

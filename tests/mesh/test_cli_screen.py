@@ -18,7 +18,7 @@ from mesh.cli.harmless import REPLACEMENT, harmless, harmless_lines
 from mesh.cli.parts import Cell, Entry, Facts, Heading, Part, Sentence, Sheet
 from mesh.cli.qr import QUIET_ZONE, half_blocks, modules
 from mesh.cli.wording import ago, counted, moment, size_text
-from mesh.port import AttachmentRow, FeedRow
+from mesh.rows import AttachmentRow, FeedRow
 
 DAY = 24 * 60 * 60 * 1_000
 

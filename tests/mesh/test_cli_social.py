@@ -149,6 +149,7 @@ def test_contacts_are_listed(ann: Passalong, bob: Passalong) -> None:
             "verified": False,
             "muted": False,
             "blocked": False,
+            "added": False,
         }
     ]
     assert "no longer follow Ann" in bob("unfollow", "Ann").out

@@ -58,7 +58,7 @@ def state(home: Path, other: str) -> State:
     async def read() -> State:
         async with open_node(home, real_world()) as node:
             store = node.store
-            wants = (await DirectPort(node)._bearer()).policy.wants
+            wants = (await DirectPort(node)._inventory.policy()).wants
             mail = [row._replace(until=0) for row in await store.mail()]
             seen = recall(await store.note(seen_note(bytes.fromhex(other))), wants)
             return State(await derived(store), mail, seen)
@@ -71,7 +71,7 @@ def send(who: Passalong, *numbers: int, size: int = 400) -> None:
 
     async def deposit() -> None:
         async with open_node(who.home, real_world()) as node:
-            bag = await DirectPort(node)._mailbag()
+            bag = await DirectPort(node)._inventory.mailbag()
             for number in numbers:
                 change = bag.mail.deposit(envelope(number, size), 8, MAX_LIFE_MIN, bag.now)
                 await bag.keep(change)

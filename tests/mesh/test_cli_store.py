@@ -7,7 +7,7 @@ import pytest
 
 from mesh.cli.store import brief
 from mesh.direct import DirectPort
-from mesh.port import Checked
+from mesh.rows import Checked
 from tests.mesh.cli_support import Passalong, carry, settle
 
 if TYPE_CHECKING:

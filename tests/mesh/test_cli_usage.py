@@ -140,7 +140,7 @@ def test_a_fault_of_ours_is_one_line_and_a_traceback_only_if_asked_for(
 
 
 async def _one_contact(_: object) -> list[object]:
-    from mesh.port import ContactRow  # noqa: PLC0415
+    from mesh.rows import ContactRow  # noqa: PLC0415
 
-    state = {"following": True, "verified": False, "muted": False, "blocked": False}
+    state = {"following": True, "verified": False, "muted": False, "blocked": False, "added": False}
     return [ContactRow(bytes(32), "Bob", **state)]

@@ -13,7 +13,7 @@ from ledger.kinds.profile import KIND as PROFILE
 from ledger.kinds.profile import Profile
 from ledger.statement import Cut, Revocation
 from mesh.direct import NotFoundError, init_home, open_port, real_world
-from mesh.port import AttachmentRow
+from mesh.rows import AttachmentRow
 from tests.gossip.held import WHEN, bundle, raw_run
 from tests.mesh.places import World
 from tests.strategies import SOCIAL, Device, make_block, make_body, material
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ledger.block import Block
-    from mesh.port import FeedRow, Imported, NodePort
+    from mesh.port import NodePort
+    from mesh.rows import FeedRow, Imported
 
 SALT = bytes(16)
 

@@ -79,7 +79,7 @@ async def test_one_port_has_one_mailbag_that_lets_go_what_has_lived(home: Home) 
         assert (await port.export_bundle(home.folder / "two")).envelopes == 0
         assert bag.mail.carried == {}
         assert await bag.store.mail() == []
-        assert await port._mailbag() is bag
+        assert await port._inventory.mailbag() is bag
 
 
 # --- between openings ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gossip.wire import Data, encode_message
 from ledger.store.memory import MemoryStore
-from mesh.port import BundledLog, Imported
+from mesh.rows import BundledLog, Imported
 from mesh.sneakernet import export_bundle, import_bundle, inspect_bundle
 from tests.gossip.held import WHEN, bundle, frames, raw_run, revocation, shelf, varied
 from tests.ledger.stores import derived, everything, log_of, open_sqlite, without_bodies

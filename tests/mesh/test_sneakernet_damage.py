@@ -28,7 +28,7 @@ from tests.strategies import SOCIAL, Device, device_keys, forked, make_block, ma
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mesh.port import Imported
+    from mesh.rows import Imported
 
 
 async def imported(raw: bytes, store: MemoryStore | None = None) -> tuple[Imported, MemoryStore]:

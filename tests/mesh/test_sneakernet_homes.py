@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ledger.block import Block
-    from mesh.port import Exported, Imported
+    from mesh.rows import Exported, Imported
 
 POSTS = 10_000
 NEWS = 100

@@ -11,7 +11,7 @@ import pytest
 from ledger.store.memory import MemoryStore
 from mesh.home import HomeError
 from mesh.parts import LEAST_PART_BYTES, part_name
-from mesh.port import Imported
+from mesh.rows import Imported
 from mesh.sneakernet import BundleError, export_bundle, import_bundle, inspect_bundle
 from mesh.stick_folder import MAX_FILES, find_bundles, import_folder
 from tests.gossip.held import WHEN, varied

@@ -69,6 +69,8 @@ INSERT INTO known SELECT person, 1, 0, 0 FROM following;
 DROP TABLE following;
 """
 
-MIGRATIONS: Final = (_V1, _V2, _V3)
+_V4: Final = "ALTER TABLE known ADD COLUMN added INTEGER NOT NULL DEFAULT 0;"
+
+MIGRATIONS: Final = (_V1, _V2, _V3, _V4)
 APPLICATION_ID: Final = 0x50_41_4C_47
 """``PALG``: says whose file this is (``PRAGMA application_id``)."""

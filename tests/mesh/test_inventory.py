@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ledger.store.base import LogKey
-    from mesh.port import Imported
+    from mesh.rows import Imported
 
 MIB = 1 << 20
 SIZE = 15_000
@@ -129,7 +129,7 @@ async def test_whom_one_follows_from_now_on_is_no_stranger_any_more(port: Direct
     await bring(port, writer(51, 1), writer(50, 3))
     await port.follow(Device(51, 51).person.signing.public.hex())
     await bring(port, writer(51, 80))
-    assert port._room.let_go > 0
+    assert port._inventory.let_go > 0
     # when one of them is followed, and others come who are too much
     await port.follow(FRIEND.person.signing.public.hex())
     for number in range(80, 92):
@@ -153,7 +153,7 @@ async def test_a_friends_evidence_that_is_too_much_goes_as_a_whole(port: DirectP
 
 async def test_what_went_is_remembered_when_the_home_is_opened_again(port: DirectPort) -> None:
     await bring(port, *(writer(number, 10) for number in range(60, 72)))
-    floors, policy = await port._store.floors(), await port._policy()
+    floors, policy = await port._store.floors(), await port._inventory.policy()
     assert floors
     again = await Holdings.open(port._store, policy)
     assert again.catalogue.floors == floors
@@ -190,7 +190,7 @@ async def test_a_file_brings_all_at_once_however_short_room_is(port: DirectPort)
 
 
 async def test_mail_has_its_tenth_of_the_same_cap(port: DirectPort) -> None:
-    bag = await port._mailbag()
+    bag = await port._inventory.mailbag()
     assert bag.mail.limits.bytes == MIB // 10
     assert port._node.quota.high_mark + bag.mail.limits.bytes <= MIB
 
