@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,7 +24,7 @@ from gossip.notes import (
     seen_note,
     told_note,
 )
-from gossip.session import Session
+from gossip.session import Session, State
 from gossip.talk import Setting
 from ledger.errors import StoreError
 from transports.base import LinkClosedError
@@ -169,6 +169,20 @@ class Meeting:
         seconds = self._time() - began
         return Outcome(finish.end, finish.detail, self.session.counts, seconds)
 
+    async def until_equal(self) -> bool:
+        """Wait until both sides have all they want of each other; False if it ends before."""
+        while self._finish is None and self.session.state is not State.LIVE:
+            await self._wait()
+        return self.session.state is State.LIVE or self._is_done
+
+    @property
+    def _is_done(self) -> bool:
+        return self._finish is not None and self._finish.end is End.DONE
+
+    def stop(self) -> None:
+        """End it, as soon as what came is stored."""
+        self._carry_out(self.session.stop(self._time()))
+
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(step()) for step in (self._read, self._watch)]
@@ -282,7 +296,7 @@ class Meeting:
                     await self._wait()
 
 
-async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
+async def open_meeting(  # noqa: PLR0913  as ``Meeting``
     link: Link,
     holdings: Holdings,
     store: Store,
@@ -295,19 +309,21 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
     peer: Peer | None = None,
     is_invited: bool = False,
     steady: Callable[[], float] | None = None,
-) -> Outcome:
-    """Meet whoever is at the other end of ``link``; see ``Meeting``.
+) -> Meeting:
+    """Return a meeting that begins where earlier ones with the same peer ended; see ``Meeting``.
+
+    Where there can be none the link is closed.
 
     Raises:
-        StoreError: The store failed; what was stored before stays.
-        ValueError: The link takes no frames as long as every node has to; it is closed.
+        StoreError: What is known of the peer could not be read.
+        ValueError: The link takes no frames as long as every node has to.
     """
-    note = None if peer is None else await store.note(seen_note(peer.device))
-    seen = recall(note, holdings.policy.wants)
-    groups = None if peer is None else await store.note(groups_note(peer.device))
-    mail = None if peer is None else await store.note(mail_note(peer.device))
-    told = None if peer is None else await store.note(told_note(peer.device))
-    try:
+    async with AsyncExitStack() as unless_opened:
+        unless_opened.push_async_callback(link.close)
+        note = None if peer is None else await store.note(seen_note(peer.device))
+        groups = None if peer is None else await store.note(groups_note(peer.device))
+        mail = None if peer is None else await store.note(mail_note(peer.device))
+        told = None if peer is None else await store.note(told_note(peer.device))
         meeting = Meeting(
             link,
             holdings,
@@ -317,14 +333,12 @@ async def hold_meeting(  # noqa: PLR0913  as ``Meeting``
             is_initiator=is_initiator,
             secret=secret,
             peer=peer,
-            seen=seen,
+            seen=recall(note, holdings.policy.wants),
             shared=recall_groups(groups),
             told=recall_told(told),
             mail_seen=recall_mail(mail),
             is_invited=is_invited,
             steady=steady,
         )
-    except ValueError:
-        await link.close()
-        raise
-    return await meeting.hold()
+        unless_opened.pop_all()
+        return meeting

@@ -17,7 +17,7 @@ from ledger.store.memory import MemoryStore
 from mesh.elapsed import ELAPSED
 from mesh.holdings import Holdings
 from mesh.mailbag import Dating, Mailbag
-from mesh.meeting import hold_meeting
+from mesh.meeting import open_meeting
 from mesh.node import Surroundings
 from tests.gossip.meetings import BINDING
 from tests.mesh.mail_homes import DAY_S, TEN_YEARS_MS, Clocks, Home, envelope
@@ -203,7 +203,7 @@ async def _meet(bag: Mailbag, link: MemoryLink, *, is_initiator: bool) -> None:
     policy = Policy(device_keys(number).public, person_key(number).signing.public)
     holdings = Holdings(bag.store, policy, mail=bag.mail)
     around = bag.elapsed.around
-    await hold_meeting(
+    meeting = await open_meeting(
         link,
         holdings,
         bag.store,
@@ -214,6 +214,7 @@ async def _meet(bag: Mailbag, link: MemoryLink, *, is_initiator: bool) -> None:
         secret=bytes(32),
         steady=around.steady,
     )
+    await meeting.hold()
 
 
 @pytest.mark.parametrize("error", OFF)

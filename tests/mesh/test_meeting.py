@@ -15,7 +15,7 @@ from ledger.errors import StoreError
 from ledger.store.base import Absorbed, Batch
 from ledger.store.sqlite import SqliteStore
 from mesh.holdings import Holdings
-from mesh.meeting import Meeting, Outcome, hold_meeting
+from mesh.meeting import Meeting, Outcome, open_meeting
 from mesh.writer import Draft, Heads, Writer
 from tests.gossip.meetings import BINDING, Node
 from tests.strategies import Device, device_keys, make_body, material, person_key, run_of
@@ -172,7 +172,7 @@ class Home:
         self.writer = writer
 
     async def meet(self, link: MemoryLink, peer: Peer) -> Outcome:
-        return await hold_meeting(
+        meeting = await open_meeting(
             link,
             self.holdings,
             self.store,
@@ -183,6 +183,7 @@ class Home:
             secret=bytes(32),
             peer=peer,
         )
+        return await meeting.hold()
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import pytest
 
 from gossip.control import MIN_FRAME_BYTES
 from gossip.effects import End
-from mesh.meeting import Outcome, hold_meeting
+from mesh.meeting import Outcome, open_meeting
 from tests.gossip.meetings import BINDING, Node
 from tests.mesh.test_meeting import both, meeting
 from tests.virtual_time import run_virtual
@@ -62,7 +62,7 @@ def test_a_link_over_which_there_is_no_meeting_is_closed() -> None:
         node = Node(1)
         here, there = MemoryLink.pair(max_frame=1_000)
         with pytest.raises(ValueError, match="a frame limit"):
-            await hold_meeting(
+            await open_meeting(
                 here,
                 node.holdings,
                 node.store,
