@@ -93,6 +93,11 @@ class Session:
         self._has_left = False
 
     @property
+    def stays(self) -> bool:
+        """Whether both sides stay once all is equal, as far as that is known."""
+        return self._stays
+
+    @property
     def counts(self) -> Counts:
         """What it came to so far."""
         return self._talk.counts

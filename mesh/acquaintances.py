@@ -14,12 +14,13 @@ from nacl.exceptions import CryptoError
 from ledger.codec import context, decode, encode
 from ledger.errors import InvalidError, PassalongError, StoreError
 from ledger.keys import hkdf
+from ledger.kinds.device import Device, claimed_person
 from ledger.link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from ledger.views.people import People
+    from ledger.store.base import Absorbed
     from mesh.node import Node
 
 PAIR_LABEL: Final = context("pair")
@@ -86,24 +87,81 @@ async def _keep(node: Node, links: Iterable[Link]) -> None:
     await node.store.set_note(_LINKS, encode([one.encode() for one in links]))
 
 
-async def find_acquaintances(node: Node, people: People) -> list[Acquaintance]:
+async def find_acquaintances(node: Node) -> list[Acquaintance]:
     """Return the devices to be recognised: of persons added, and one's own others; no revoked one.
 
     What a device says of itself in its first block counts more than what a link says of it.
     """
-    added = {one.person for one in await node.store.known() if one.added}
-    found = {one.device: (one.person, one.sealing) for one in await _links(node)}
-    for person in (*added, node.me.person):
-        for device in people.devices(person):
-            sealing = people.sealing(device)
-            if sealing is not None:
-                found[device] = (person, sealing)
+    wanted = {one.person for one in await node.store.known() if one.added} | {node.me.person}
+    found = {
+        one.device: Acquaintance(one.device, one.person, one.sealing) for one in await _links(node)
+    }
+    async for page in node.store.devices():
+        for block in page:
+            if claimed_person(block.body) in wanted and block.body is not None:
+                one = _read(block.header.author, block.body)
+                found[one.device] = one
+    gone = {(one.person, one.device) for one in await node.store.revocations(list(found))}
     return [
-        Acquaintance(device, person, sealing)
-        for device, (person, sealing) in sorted(found.items())
-        if person in added or person == node.me.person
-        if device != node.me.device and not people.weights.is_revoked(device)
+        one
+        for _, one in sorted(found.items())
+        if one.person in wanted
+        and one.device != node.me.device
+        and (one.person, one.device) not in gone
     ]
+
+
+def _read(device: bytes, body: bytes) -> Acquaintance:
+    said = Device.decode(body)
+    return Acquaintance(device, said.person_of(device), said.sealing)
+
+
+class Acquaintances:
+    """The keys that an open home has together with each device that it recognises.
+
+    They are found when first needed, and anew when somebody was added, left or revoked, or another
+    device of somebody who matters became known.
+
+    Args:
+        node: The home.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._found: dict[bytes, Known] | None = None
+        self._persons: frozenset[bytes] = frozenset()
+
+    def forget(self) -> None:
+        """Look for them anew."""
+        self._found = None
+
+    def heard(self, absorbed: Absorbed) -> None:
+        """Note that a batch came; it may bring, or take away, a device."""
+        claims = (claimed_person(block.body) for block in absorbed.devices)
+        if absorbed.revoked or any(person in self._persons for person in claims):
+            self.forget()
+
+    async def all(self) -> Mapping[bytes, Known]:
+        """Return them, by device."""
+        if self._found is None:
+            found = await find_acquaintances(self._node)
+            self._persons = frozenset({one.person for one in found} | {self._node.me.person})
+            secret = self._node.secrets.keys.sealing_secret
+            keys = ((one, pair_key(secret, one.sealing)) for one in found)
+            self._found = {one.device: Known(one.person, key) for one, key in keys if key}
+        return self._found
+
+
+class Known(NamedTuple):
+    """An acquaintance, and what this device has with it.
+
+    Attributes:
+        person: Whose it is.
+        key: 32 secret bytes that only the two know.
+    """
+
+    person: bytes
+    key: bytes
 
 
 def pair_key(sealing_secret: bytes, sealing: bytes) -> bytes | None:

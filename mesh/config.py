@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ledger.errors import PassalongError
 
@@ -24,18 +24,24 @@ class Config:
         lock_wait_s: How long a command waits for another one on the same home, seconds, 0 .. 3600.
         feed_limit: How many posts ``feed`` shows unless told, 1 .. 1,000,000.
         room_mb: How much is kept of what others wrote, and of one's own, 1 .. 1,000,000 MiB.
+        port: TCP port that ``run`` listens on, 0 for any that is free, 0 .. 65,535.
+        connect: Addresses, ``HOST:PORT``, that ``run`` keeps in touch with; at most 64.
     """
 
     lock_wait_s: int = 5
     feed_limit: int = 50
     room_mb: int = 512
+    port: int = 0
+    connect: tuple[str, ...] = ()
 
 
 _RANGES = {
     "lock_wait_s": (0, 3_600),
     "feed_limit": (1, 1_000_000),
     "room_mb": (1, 1_000_000),
+    "port": (0, 65_535),
 }
+_LISTS = {"connect": 64}
 
 
 def load_config(path: Path) -> Config:
@@ -57,7 +63,9 @@ def load_config(path: Path) -> Config:
     return Config(**{name: _checked(path, name, value) for name, value in said.items()})
 
 
-def _checked(path: Path, name: str, value: object) -> int:
+def _checked(path: Path, name: str, value: object) -> Any:  # noqa: ANN401  one type a setting
+    if name in _LISTS:
+        return _listed(path, name, value)
     if name not in _RANGES:
         known = ", ".join(field.name for field in fields(Config))
         raise ConfigError(f"{path}: {name!r} is no setting; known are {known}")
@@ -65,3 +73,12 @@ def _checked(path: Path, name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(f"{path}: {name} is a whole number from {low} to {high}")
     return value
+
+
+def _listed(path: Path, name: str, value: object) -> tuple[str, ...]:
+    most = _LISTS[name]
+    if not isinstance(value, list) or len(value) > most:
+        raise ConfigError(f"{path}: {name} is a list of at most {most} texts")
+    if not all(isinstance(item, str) for item in value):
+        raise ConfigError(f"{path}: {name} is a list of texts")
+    return tuple(value)

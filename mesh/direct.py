@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ledger.block import SALT_BYTES
-from ledger.errors import PassalongError
 from ledger.keys import PersonKey
 from ledger.kinds.body import Reference
-from ledger.kinds.describe import describe
 from ledger.kinds.post import KIND, Post
 from ledger.link import Link
-from ledger.views.timeline import FeedPost, Timeline
 from mesh.acquaintances import forget_links, keep_link
 from mesh.bundling import Bundling
 from mesh.contacts import Contacts
@@ -32,8 +28,9 @@ from mesh.node import (
     open_node,
     unshown,
 )
+from mesh.peers import Peers
+from mesh.reading import Reading
 from mesh.rows import (
-    AttachmentRow,
     Checked,
     ContactRow,
     Exported,
@@ -42,34 +39,23 @@ from mesh.rows import (
     Inspected,
     LogRow,
     Posted,
+    Status,
     Stick,
     WhoAmI,
 )
 from mesh.sneakernet import inspect_bundle
+from mesh.visits import Visits
 from mesh.writer import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from ledger.block import Block
-    from ledger.views.people import People
+    from ledger.store.base import Absorbed
     from mesh.port import File, NodePort, Progress, Subject
-
-NEARBY_HOPS: Final = 3
-NEARBY_MS: Final = 24 * 60 * 60 * 1_000
-_SHORT_OF_ROOM: Final = (
-    "there was no more room, and some of what others wrote was let go; to keep more, write a larger"
-    " room_mb into config.toml"
-)
-_DIGITS: Final = re.compile("[0-9a-f]{1,64}")
-_LEAST_DIGITS: Final = 8
-_LAST: Final = 1 << 40
-
-
-class NotFoundError(PassalongError):
-    """Nothing is known by what was given, or more than one."""
+    from mesh.rows import PeerRow, Synced, TransportRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +148,35 @@ async def inspect_file(source: File, *, progress: Progress | None = None) -> Ins
 
 
 class DirectPort:
-    """Satisfies ``NodePort``."""
+    """Satisfies ``NodePort``.
 
-    def __init__(self, node: Node) -> None:
+    Args:
+        node: An open home.
+        live: Whether it stays in its meetings once all is equal, as a node does that runs.
+
+    Attributes:
+        peers_here: Whom it is linked with.
+        visits: Its visits to others.
+        listening: Says how others may come to it.
+    """
+
+    def __init__(self, node: Node, *, live: bool = False) -> None:
         self._node = node
         self._store = node.store
         self._contacts = Contacts(node)
-        self._inventory = Inventory(node)
+        self._inventory = Inventory(node, live=live)
         self._bundles = Bundling(node, self._contacts, self._inventory)
+        self._reading = Reading(node, self._contacts)
         self._news = News()
+        self._inventory.listen_for_batches(self._heard)
+        self._began = node.around.steady() if live else None
+        self.peers_here = Peers(node, self._inventory, self._news)
+        self.visits = Visits(node, self.peers_here)
+        self.listening: Callable[[], list[TransportRow]] = list
+
+    def _heard(self, absorbed: Absorbed) -> None:
+        if absorbed.is_news:
+            self._news.tell("feed", "contacts", "status")
 
     async def whoami(self) -> WhoAmI:
         me = self._node.me
@@ -179,28 +185,11 @@ class DirectPort:
 
     async def post(self, text: str, *, reply_to: str | None = None) -> Posted:
         around = self._node.around
-        answered = None if reply_to is None else _refer(await self._find(reply_to))
+        answered = None if reply_to is None else _refer(await self._reading.find(reply_to))
         post = Post(around.now(), text, answered)
         draft = Draft(SOCIAL_LOG, KIND, post.encode(around.random(SALT_BYTES)))
         block = await self._node.writer.write(draft)
-        self._news.tell("feed")
         return Posted(block.id, block.header.seq)
-
-    async def _find(self, text: str) -> Block:
-        digits = text.strip().lower()
-        if not _DIGITS.fullmatch(digits):
-            raise NotFoundError(f"{text!r} is not an id; ids are hex digits, see `feed`")
-        if len(digits) < _LEAST_DIGITS:
-            raise NotFoundError(f"{text} is too short; give at least {_LEAST_DIGITS} digits")
-        found = await self._store.find(bytes.fromhex(digits[: len(digits) & ~1]))
-        blocks = [block for block in found if block.id.hex().startswith(digits)]
-        if len(blocks) != 1:
-            raise NotFoundError(
-                f"no post has the id {text}; see `feed`"
-                if not blocks
-                else f"{len(blocks)} posts have ids that begin with {text}; give more digits"
-            )
-        return blocks[0]
 
     async def feed(
         self,
@@ -210,31 +199,9 @@ class DirectPort:
         author: str | None = None,
         limit: int | None = None,
     ) -> list[FeedRow]:
-        people = await self._node.people()
-        persons: set[bytes] | None = None
-        if author is not None:
-            persons = {await self._contacts.find(author, people)}
-        elif nearby:
-            persons = await self._nearby(people)
-        elif not everyone:
-            persons = {one.person for one in await self._store.known() if one.following}
-            persons.add(self._node.me.person)
-        hidden = await self._contacts.hidden() if author is None else ()
-        timeline = Timeline(people, persons=persons, hidden=hidden, limit=limit)
-        async for page in self._store.entries(SOCIAL_LOG):
-            timeline.add(page)
-        return [_feed_row(post) for post in timeline.posts()]
-
-    async def _nearby(self, people: People) -> set[bytes]:
-        since = self._node.around.now() - NEARBY_MS
-        near: set[bytes] = set()
-        async for page in self._store.entries():
-            near |= {
-                people.person(entry.block.header.author)
-                for entry in page
-                if 0 < entry.hops <= NEARBY_HOPS and entry.seen >= since
-            }
-        return near
+        return await self._reading.feed(
+            everyone=everyone, nearby=nearby, author=author, limit=limit
+        )
 
     async def follow(self, person: str) -> ContactRow:
         return self._changed(await self._contacts.give(person, "following"))
@@ -278,22 +245,7 @@ class DirectPort:
         return await self._contacts.rows()
 
     async def log(self, person: str | None = None, *, first: int = 1) -> list[LogRow]:
-        people = await self._node.people()
-        whose = self._node.me.person
-        if person is not None:
-            whose = await self._contacts.find(person, people)
-        devices = set(people.devices(whose))
-        rows: list[LogRow] = []
-        for log in await self._store.logs():
-            if log.author in devices:
-                key, low = (log.author, log.number), first
-                while blocks := await self._store.read(key, low, _LAST):
-                    rows += map(_log_row, blocks)
-                    low = blocks[-1].header.seq + 1
-                rows += [
-                    _log_row(b) for b in await self._store.branches(key) if b.header.seq >= low
-                ]
-        return rows
+        return await self._reading.log(person, first=first)
 
     async def export_bundle(
         self,
@@ -310,17 +262,45 @@ class DirectPort:
         )
 
     async def import_bundle(self, source: File, *, progress: Progress | None = None) -> Imported:
-        done = await self._bundles.import_bundle(source, progress=progress)
-        self._news.tell("feed", "contacts")
-        return done
+        return await self._bundles.import_bundle(source, progress=progress)
 
     async def import_folder(self, folder: Path, *, progress: Progress | None = None) -> Stick:
-        done = await self._bundles.import_folder(folder, progress=progress)
-        self._news.tell("feed", "contacts")
-        return done
+        return await self._bundles.import_folder(folder, progress=progress)
 
     async def inspect_bundle(self, source: File) -> Inspected:
         return await self._bundles.inspect_bundle(source)
+
+    async def status(self) -> Status:
+        node = self._node
+        bag = await self._inventory.mailbag()
+        carried = bag.mail.carried.values()
+        since = self._began
+        return Status(
+            person=node.me.person,
+            device=node.me.device,
+            name=(await node.people()).name(node.me.person),
+            running=since is not None,
+            running_s=None if since is None else int(node.around.steady() - since),
+            locked=False,
+            has_passphrase=False,
+            transports=self.listening(),
+            peers=len(self.peers_here),
+            logs=len(await node.store.logs()),
+            held_bytes=await node.store.size(),
+            cap_bytes=node.quota.cap,
+            envelopes=len(carried),
+            mail_bytes=sum((await node.store.mail_sizes()).values()),
+        )
+
+    async def peers(self) -> list[PeerRow]:
+        return await self.peers_here.rows(await self._node.people())
+
+    async def sync(self, address: str, *, progress: Progress | None = None) -> Synced:
+        return await self.visits.sync(address, progress=progress)
+
+    async def settle(self) -> None:
+        """Let go mail that has lived, and keep how much time has passed; see ``Mailbag.settle``."""
+        await self._inventory.mailbag()
 
     def changes(self) -> AsyncIterator[AbstractSet[Subject]]:
         return self._news.watch()
@@ -335,27 +315,3 @@ class DirectPort:
 def _refer(block: Block) -> Reference:
     header = block.header
     return Reference(header.author, header.log, header.seq, block.id)
-
-
-def _feed_row(post: FeedPost) -> FeedRow:
-    return FeedRow(
-        id=post.id,
-        author=post.person,
-        device=post.device,
-        name=post.name,
-        time=post.time,
-        text=post.text,
-        reply_to=post.reply_to,
-        attachments=[AttachmentRow(a.hash, a.size, a.type, a.name) for a in post.attachments],
-        hops=post.hops,
-        mark=post.mark,
-    )
-
-
-def _log_row(block: Block) -> LogRow:
-    header = block.header
-    said = describe(header.kind, block.body)
-    time_ms = said[0] if said and isinstance(said[0], int) else None
-    return LogRow(
-        block.id, header.author, header.log, header.seq, header.kind, time_ms, said and said[1:]
-    )

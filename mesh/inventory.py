@@ -41,6 +41,7 @@ class Inventory:
         self._opening = asyncio.Lock()
         self._before = 0
         self._listeners: set[Callable[[], None]] = set()
+        self._hearers: list[Callable[[Absorbed], None]] = []
         node.writer.heard = self.heard
 
     @property
@@ -58,6 +59,10 @@ class Inventory:
         """Call ``stale`` whenever holdings that were given are those of this home no longer."""
         self._listeners.add(stale)
 
+    def listen_for_batches(self, heard: Callable[[Absorbed], None]) -> None:
+        """Call ``heard`` with what each batch came to."""
+        self._hearers.append(heard)
+
     def forget(self) -> None:
         """Look again at what the node cares about; called when that changes."""
         self._before = self.let_go
@@ -72,6 +77,8 @@ class Inventory:
             StoreError: It could not be read about, or nothing be let go.
         """
         node = self._node
+        for heard in self._hearers:
+            heard(absorbed)
         if self._holdings is not None:
             await self._holdings.learn(absorbed)
         elif await node.store.size() > node.quota.high_mark:

@@ -91,6 +91,10 @@ class Meeting:
         steady: Gives seconds that never go back; the clock by which carried mail is counted. None
             for that of the loop.
 
+    Attributes:
+        session: Its rules.
+        was_equal: Whether both sides once had all they wanted of each other.
+
     Raises:
         ValueError: The link takes no frames as long as every node has to.
     """
@@ -144,6 +148,7 @@ class Meeting:
         self._finish: Finish | None = None
         self._news = asyncio.Event()
         self._broken: StoreError | None = None
+        self.was_equal = False
 
     async def hold(self) -> Outcome:
         """Hold the meeting to its end.
@@ -169,15 +174,10 @@ class Meeting:
         seconds = self._time() - began
         return Outcome(finish.end, finish.detail, self.session.counts, seconds)
 
-    async def until_equal(self) -> bool:
-        """Wait until both sides have all they want of each other; False if it ends before."""
-        while self._finish is None and self.session.state is not State.LIVE:
+    async def until_equal(self) -> None:
+        """Wait until both sides have had all they want of each other, or it ends."""
+        while self._finish is None and not self.was_equal:
             await self._wait()
-        return self.session.state is State.LIVE or self._is_done
-
-    @property
-    def _is_done(self) -> bool:
-        return self._finish is not None and self._finish.end is End.DONE
 
     def stop(self) -> None:
         """End it, as soon as what came is stored."""
@@ -211,6 +211,7 @@ class Meeting:
                     self._work.append(effect)
                 case Finish():
                     self._finish = effect
+        self.was_equal |= self.session.state in (State.LIVE, State.PARTING)
         news, self._news = self._news, asyncio.Event()
         news.set()
 

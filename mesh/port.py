@@ -24,8 +24,11 @@ if TYPE_CHECKING:
         Imported,
         Inspected,
         LogRow,
+        PeerRow,
         Posted,
+        Status,
         Stick,
+        Synced,
         WhoAmI,
     )
 
@@ -163,6 +166,26 @@ class NodePort(Protocol):
 
     async def remove_contact(self, person: str) -> ContactRow:
         """Recognise a person no longer, nor be recognised; following is another matter."""
+        ...
+
+    async def status(self) -> Status:
+        """Say how the node is."""
+        ...
+
+    async def peers(self) -> list[PeerRow]:
+        """Return the devices it is linked with: contacts first, by name."""
+        ...
+
+    async def sync(self, address: str, *, progress: Progress | None = None) -> Synced:
+        """Meet whoever listens at ``HOST:PORT`` now; returns once all is settled.
+
+        What strangers there wrote is taken in as if it were a friend's. A node that runs stays in
+        touch after that.
+
+        Args:
+            address: A name or an address, an IPv6 one in brackets, and a port.
+            progress: Told blocks.
+        """
         ...
 
     def changes(self) -> AsyncIterator[AbstractSet[Subject]]:

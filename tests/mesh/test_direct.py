@@ -12,7 +12,8 @@ from ledger.kinds.post import KIND, Post
 from ledger.kinds.profile import KIND as PROFILE
 from ledger.kinds.profile import Profile
 from ledger.statement import Cut, Revocation
-from mesh.direct import NotFoundError, init_home, open_port, real_world
+from mesh.direct import init_home, open_port, real_world
+from mesh.reading import NotFoundError
 from mesh.rows import AttachmentRow
 from tests.gossip.held import WHEN, bundle, raw_run
 from tests.mesh.places import World
