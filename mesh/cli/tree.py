@@ -10,6 +10,8 @@ from mesh.cli.demo_command import demo
 from mesh.cli.doctor_command import doctor
 from mesh.cli.frame import Group
 from mesh.cli.home import init, restore, whoami
+from mesh.cli.network import contact, peers, status, sync
+from mesh.cli.run_command import run
 from mesh.cli.simulate_command import simulate
 from mesh.cli.social import (
     block,
@@ -44,6 +46,11 @@ for command in (
     block,
     unblock,
     contacts,
+    contact,
+    run,
+    status,
+    peers,
+    sync,
     bundle,
     log,
     check,
