@@ -18,6 +18,7 @@ from bench.disk import disk
 from bench.equals import changed, strangers, unchanged
 from bench.starting import starting
 from bench.syncing import cold, tail
+from bench.wire import cold_wire, unchanged_wire
 from bench.writing import durable, grouped
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ BENCHMARKS: Final[dict[str, Callable[[Path, int], list[Figure]]]] = {
     "unchanged": unchanged,
     "changed": changed,
     "strangers": strangers,
+    "wire": cold_wire,
+    "wire-unchanged": unchanged_wire,
 }
 
 

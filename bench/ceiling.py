@@ -51,6 +51,7 @@ class Ceiling:
         encode: Of the message.
         insert: In the order given, so many a commit, each commit durable.
         read: By log, a page at a time.
+        seal: ChaCha20-Poly1305 of its share of a message, sealed and opened.
     """
 
     sign: float
@@ -60,6 +61,7 @@ class Ceiling:
     encode: float
     insert: float
     read: float
+    seal: float
 
     def take_in(self, signatures_per_block: float) -> float:
         """Return what taking in one block costs at least."""
@@ -75,7 +77,7 @@ def measure_ceiling(folder: Path, blocks: Sequence[Block], per_commit: int) -> C
     sign, verify = _signatures(blocks[:SIGNATURES])
     decode, encode = _codec(blocks)
     insert, read = _table(folder / "ceiling.db", blocks, per_commit)
-    return Ceiling(sign, verify, _hashes(blocks), decode, encode, insert, read)
+    return Ceiling(sign, verify, _hashes(blocks), decode, encode, insert, read, _seal(blocks))
 
 
 def _signatures(blocks: Sequence[Block]) -> tuple[float, float]:
@@ -109,6 +111,19 @@ def _codec(blocks: Sequence[Block]) -> tuple[float, float]:
         for block in blocks:
             cbor2.loads(block.raw)
     return decoding.cpu / len(blocks), encoding.cpu / len(blocks)
+
+
+def _seal(blocks: Sequence[Block]) -> float:
+    key, nonce = bytes(32), bytes(12)
+    frames = [
+        b"".join(part for b in some for part in (b.raw, b.signature, b.body or b""))
+        for some in _cut(blocks, MESSAGE_BLOCKS)
+    ]
+    with lap() as taken:
+        for frame in frames:
+            sealed = bindings.crypto_aead_chacha20poly1305_ietf_encrypt(frame, b"", nonce, key)
+            bindings.crypto_aead_chacha20poly1305_ietf_decrypt(sealed, b"", nonce, key)
+    return taken.cpu / len(blocks)
 
 
 def _cut(blocks: Sequence[Block], size: int) -> Iterator[Sequence[Block]]:
