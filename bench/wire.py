@@ -14,7 +14,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bench.carrying import CEILING_BLOCKS
 from bench.ceiling import measure_ceiling
@@ -65,11 +65,23 @@ async def make_pair(folder: Path, runs: Sequence[Sequence[Block]]) -> tuple[Path
     return left, right
 
 
+class Served(NamedTuple):
+    """A node that runs in a process.
+
+    Attributes:
+        child: The process.
+        port: Where it listens.
+        beside: What the line of a command begins with that is to run in the same namespace.
+    """
+
+    child: subprocess.Popen[str]
+    port: int
+    beside: list[str]
+
+
 @contextmanager
-def serving(
-    home: Path, *, every: bool = False
-) -> Iterator[tuple[subprocess.Popen[str], int, list[str]]]:
-    """Have a node run in a process; give it, its port, and what a command beside it begins with."""
+def serving(home: Path, *, every: bool = False) -> Iterator[Served]:
+    """Have a node run for as long as the context lasts."""
     before = OFFLINE if namespaces() else ()
     line = [*before, *CHILD, *(("every",) if every else ()), "serve", str(home)]
     with subprocess.Popen(
@@ -77,7 +89,7 @@ def serving(
     ) as child:
         said = _heard(child)
         beside = ["nsenter", f"--net=/proc/{child.pid}/ns/net"] if before else []
-        yield child, said["port"], beside
+        yield Served(child, said["port"], beside)
         assert child.stdin is not None
         child.stdin.close()
 
@@ -100,15 +112,8 @@ def visit(
     beside: Sequence[str], home: Path, port: int, times: int = 1, *, every: bool = False
 ) -> list[dict[str, Any]]:
     """Have a process sync with the one on ``port``, so many times; return what each came to."""
-    line = [
-        *beside,
-        *CHILD,
-        *(("every",) if every else ()),
-        "sync",
-        str(home),
-        str(port),
-        str(times),
-    ]
+    how = ("every",) if every else ()
+    line = [*beside, *CHILD, *how, "sync", str(home), str(port), str(times)]
     ended = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -198,12 +203,13 @@ def unchanged_wire(folder: Path, rounds: int) -> list[Figure]:
             seen, cpu = [], []
             for _ in range(rounds):
                 before = used(child)["cpu"]
-                again = visit(beside, right, port, times=10)
-                spent = used(child)["cpu"] - before + sum(one["cpu"] for one in again)
-                assert not any(one["received"] or one["sent"] for one in again)
-                cpu.append(spent / len(again) * 1_000)
+                first, *again = visit(beside, right, port, times=21)
+                spent = (used(child)["cpu"] - before) / 21
+                assert not any(one["received"] or one["sent"] for one in (first, *again))
+                cpu.append((spent + sum(one["cpu"] for one in again) / len(again)) * 1_000)
                 seen.append(again[-1])
         name = f"{authors:,} logs"
+        headed = [one["loopback"] for one in seen]
         session = [one["bytes_in"] + one["bytes_out"] for one in seen]
         figures += [
             figure(f"{name}: session bytes", "B", session),
