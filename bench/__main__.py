@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.carrying import give_out, take_in
+from bench.crowd import crowds, pings
 from bench.disk import disk
 from bench.equals import changed, strangers, unchanged
 from bench.starting import starting
@@ -40,6 +41,8 @@ BENCHMARKS: Final[dict[str, Callable[[Path, int], list[Figure]]]] = {
     "strangers": strangers,
     "wire": cold_wire,
     "wire-unchanged": unchanged_wire,
+    "crowds": crowds,
+    "pings": pings,
 }
 
 

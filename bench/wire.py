@@ -80,10 +80,17 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(home: Path, *, every: bool = False) -> Iterator[Served]:
-    """Have a node run for as long as the context lasts."""
+def serving(home: Path, *, every: bool = False, crowded: bool = False) -> Iterator[Served]:
+    """Have a node run for as long as the context lasts; a crowd may come from one address."""
     before = OFFLINE if namespaces() else ()
-    line = [*before, *CHILD, *(("every",) if every else ()), "serve", str(home)]
+    line = [
+        *before,
+        *CHILD,
+        *(("every",) if every else ()),
+        "serve",
+        str(home),
+        *(("crowded",) if crowded else ()),
+    ]
     with subprocess.Popen(
         line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as child:

@@ -22,7 +22,9 @@ from unittest import mock
 from bench.child import peak_kib
 from mesh.daemon import Options, run_node
 from mesh.direct import open_port, real_world
+from transports.gate import GateLimits
 
+CROWDED: Final = GateLimits(links_each=600, half_open_each=64, a_minute=60_000, burst=600)
 _COUNTERS: Final = Path("/proc/self/net/dev")
 _LOOPBACK: Final = re.compile(r"lo:\s*(\d+)")
 
@@ -43,8 +45,8 @@ def _say(**said: object) -> None:
     print(json.dumps(said), flush=True)
 
 
-async def _serve(home: Path) -> None:
-    async with run_node(home, real_world(), Options(port=0)) as port:
+async def _serve(home: Path, limits: GateLimits) -> None:
+    async with run_node(home, real_world(), Options(port=0, gate=limits)) as port:
         (row,) = (await port.status()).transports
         began = time.process_time()
         _say(port=row.port, resident_kib=resident_kib())
@@ -76,7 +78,7 @@ def main() -> int:
         arguments = arguments[1:]
     what, home, *rest = arguments
     if what == "serve":
-        asyncio.run(_serve(Path(home)))
+        asyncio.run(_serve(Path(home), CROWDED if rest else GateLimits()))
     else:
         asyncio.run(_sync(Path(home), rest[0], int(rest[1])))
     return 0

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
-
-from transports.gate import Gate
-from transports.wifi.tcp import TRANSPORT
-from transports.wifi.tcp_listener import TcpListener
 
 from ledger.errors import PassalongError
 from mesh.config import load_config
@@ -21,18 +17,20 @@ from mesh.paths import CONFIG
 from mesh.rows import TransportRow
 from mesh.tasks import Tasks
 from transports.base import LinkError
+from transports.gate import Gate, GateLimits
+from transports.wifi.tcp import TRANSPORT
+from transports.wifi.tcp_listener import TcpListener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
     from random import Random
 
-    from transports.gate import Entry
-    from transports.wifi.tcp import TcpLink
-
     from mesh.node import Surroundings
     from mesh.peers import Peers
     from mesh.visits import Visits
+    from transports.gate import Entry
+    from transports.wifi.tcp import TcpLink
 
 log: Final = logging.getLogger("passalong")
 SETTLE_S: Final = 3 * 60 * 60
@@ -52,11 +50,13 @@ class Options:
         port: TCP port to listen on; None for that of ``config.toml``, 0 for any that is free.
         wifi: Whether to listen at all.
         connect: Addresses to keep in touch with, besides those of ``config.toml``.
+        gate: How many are let in.
     """
 
     port: int | None = None
     wifi: bool = True
     connect: tuple[str, ...] = ()
+    gate: GateLimits = field(default_factory=GateLimits)
 
 
 class Reception:
@@ -64,12 +64,13 @@ class Reception:
 
     Args:
         peers: Hold the meetings.
+        limits: How many are let in.
     """
 
-    def __init__(self, peers: Peers) -> None:
+    def __init__(self, peers: Peers, limits: GateLimits) -> None:
         self._peers = peers
         self._tasks = Tasks()
-        self._gate = Gate()
+        self._gate = Gate(limits)
         self._listener: TcpListener | None = None
         self._problem: str | None = None
 
@@ -139,7 +140,7 @@ async def run_node(
     config = load_config(folder / CONFIG)
     async with open_node(folder, around) as node:
         port = DirectPort(node, live=True)
-        reception, tasks = Reception(port.peers_here), Tasks()
+        reception, tasks = Reception(port.peers_here, options.gate), Tasks()
         port.listening = lambda: [reception.row]
         if options.wifi:
             await reception.open(config.port if options.port is None else options.port)
