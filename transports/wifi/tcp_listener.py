@@ -30,8 +30,10 @@ Accepted: TypeAlias = "Callable[[TcpLink, Entry], object]"
 
 EVERYWHERE: Final = ("::", "0.0.0.0")  # noqa: S104  a node is there to be met
 """All addresses of this device, IPv6 and IPv4."""
-BACKLOG: Final = 128
-"""Connections that wait in the kernel."""
+BACKLOG: Final = 512
+"""Connections that may wait in the kernel: more come at once only in a flood."""
+TURN: Final = 16
+"""Connections that are judged before everybody else has a turn."""
 PAUSE_S: Final = 1.0
 """Seconds without accepting after the system could not: out of files, out of memory."""
 SECURE_S: Final = 10.0
@@ -95,16 +97,19 @@ class TcpListener:
             one.close()
 
     async def _serve(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            try:
-                opened, peer = await loop.sock_accept(listening)
-            except OSError:
-                self.failed += 1
-                await asyncio.sleep(PAUSE_S)
-                continue
+            for _ in range(TURN):
+                await self._accept(listening)
+            await asyncio.sleep(0)  # in a flood nothing above ever waits
+
+    async def _accept(self, listening: socket.socket) -> None:
+        try:
+            opened, peer = await asyncio.get_running_loop().sock_accept(listening)
+        except OSError:
+            self.failed += 1
+            await asyncio.sleep(PAUSE_S)
+        else:
             await self._judge(opened, peer)
-            await asyncio.sleep(0)  # a flood must leave the others their turns
 
     async def _judge(self, opened: socket.socket, peer: tuple[Any, ...]) -> None:
         loop = asyncio.get_running_loop()
