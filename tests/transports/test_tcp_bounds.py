@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+from tests.transports.joined_links import ended
 from tests.transports.tcp_ends import Door, door, end, joined, until
 from transports.base import LinkClosedError
 from transports.framing import LONGEST_FRAME, cut
@@ -135,15 +136,29 @@ async def test_what_the_other_side_waits_to_send_is_not_taken_once_the_link_is_c
         await closing
 
 
-async def test_senders_that_wait_stay_in_order_and_leave_no_trace() -> None:
+async def test_many_short_frames_in_one_read_weigh_what_they_take() -> None:
+    async with on_paper() as (connection, paper, link):
+        arrive(connection, cut(b"x") * (READ_BYTES // 3))
+        assert link.waiting() == READ_BYTES // 3
+        while not paper.is_reading():
+            await link.receive()
+        assert link.waiting() == RESUME_MARK // (1 + FRAME_WEIGHT)
+
+
+async def test_who_waits_and_is_cancelled_leaves_no_trace() -> None:
     async with on_paper() as (connection, _paper, link):
         connection.pause_writing()
-        for _ in range(100):
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(link.send(b"never"), 0)
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(link.receive(), 0)
-        assert connection._waiters == []
+        for _ in range(10):
+            waiting = [
+                asyncio.create_task(link.send(b"never")),
+                asyncio.create_task(link.receive()),
+            ]
+            await asyncio.sleep(0)
+            assert len(connection._waiters) == 2
+            for task in waiting:
+                task.cancel()
+            assert await ended(waiting) == [asyncio.CancelledError] * 2
+            assert connection._waiters == []
 
 
 # --- over loopback ------------------------------------------------------------------------------

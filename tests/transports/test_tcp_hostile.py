@@ -125,6 +125,9 @@ async def test_who_breaks_off_at_once_takes_no_place() -> None:
             assert await rest(await there.next()) == []
         await until(lambda: there.gate.links == 0)
         assert there.gate.half_open == 0
+        # nor does a timer hold on to it
+        timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+        assert [timer for timer in timers if not timer.cancelled()] == []
 
 
 @pytest.mark.slow

@@ -82,7 +82,8 @@ class TcpListener:
             LinkError: One of them cannot be listened on; the message says which and why.
         """
         found = [one for host in hosts for one in await _look_up(host, port)]
-        may_lack = hosts is EVERYWHERE
+        found = [*dict.fromkeys(found)]  # a name may stand for one address twice
+        may_lack = tuple(hosts) == EVERYWHERE
         for _ in range(_TRIES):
             if sockets := _bind_all(found, port, may_lack=may_lack):
                 return cls(sockets, gate, accepted)
@@ -111,28 +112,33 @@ class TcpListener:
         else:
             await self._judge(opened, peer)
 
-    async def _judge(self, opened: socket.socket, peer: tuple[Any, ...]) -> None:
+    async def _judge(self, opened: socket.socket, peer: tuple[Any, ...] | None) -> None:
         loop = asyncio.get_running_loop()
-        entry = self._gate.admit(str(peer[0]), loop.time())
+        # Of one that is gone again some systems do not tell the address.
+        entry = self._gate.admit(str(peer[0]) if peer else None, loop.time())
         if isinstance(entry, Refusal):
             self.refused += 1
             _reset(opened)
             return
-        connection = Connection(on_lost=partial(self._gate.left, entry))
+        connection = Connection()
+        timer = loop.call_later(SECURE_S, _give_up, connection, entry)
+        connection.on_lost = partial(self._lost, entry, timer)
         try:
             await loop.connect_accepted_socket(lambda: connection, opened)
         except OSError:  # it is gone again
             opened.close()
-            self._gate.left(entry)
-            return
-        link = TcpLink(connection)
-        loop.call_later(SECURE_S, _give_up, link, entry)
-        loop.call_soon(self._accepted, link, entry)
+            self._lost(entry, timer)
+        else:
+            loop.call_soon(self._accepted, TcpLink(connection), entry)
+
+    def _lost(self, entry: Entry, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        self._gate.left(entry)
 
 
-def _give_up(link: TcpLink, entry: Entry) -> None:
+def _give_up(connection: Connection, entry: Entry) -> None:
     if entry.is_half_open:
-        link.cut("the other side did not set up a session in time")
+        connection.break_off("the other side did not set up a session in time")
 
 
 def _reset(opened: socket.socket) -> None:
