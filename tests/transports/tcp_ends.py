@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from transports.gate import Entry, Gate, GateLimits
@@ -68,6 +68,12 @@ async def joined(host: str = "127.0.0.1") -> AsyncIterator[tuple[TcpLink, TcpLin
             yield near, await there.next()
         finally:
             await end(near)
+
+
+async def until(ready: Callable[[], bool]) -> None:
+    """Let the loop go round until something is so."""
+    while not ready():  # noqa: ASYNC110  what is waited for tells nobody
+        await asyncio.sleep(0)
 
 
 async def end(link: TcpLink) -> None:

@@ -14,14 +14,15 @@ pytestmark = pytest.mark.network
 
 
 class OverLoopback(LinkContract):
-    holds = 64 * 1024 * 1024
+    holds = 8 * 1024 * 1024  # the kernels are generous; each bound of ours has a test of its own
+    patience = 0.7  # a kernel that waits for another one still moves a little now and then
     host: ClassVar[str]
 
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
     def _short_wait(cls) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tcp_connection, "LINGER_S", 0.3)
+            patch.setattr(tcp_connection, "LINGER_S", 0.05)
             yield
 
     @override

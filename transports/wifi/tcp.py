@@ -27,7 +27,7 @@ _REASONS: Final = {
     errno.ECONNRESET: "the other side broke off the connection",
     errno.EHOSTUNREACH: "there is no way to it",
     errno.ENETUNREACH: "there is no way to it from this network",
-    errno.ETIMEDOUT: "it did not answer",
+    errno.ETIMEDOUT: "it did not answer in time",
     errno.EINVAL: "an fe80 address needs its interface behind it, such as fe80::1%wlan0",
 }
 """What went wrong, most telling first: of several addresses each may fail in its own way."""
@@ -104,8 +104,6 @@ async def dial(host: str, port: int, *, patience_s: float = 5.0) -> TcpLink:
             _, connection = await asyncio.get_running_loop().create_connection(
                 Connection, host, port, happy_eyeballs_delay=HEAD_START_S, interleave=1
             )
-    except TimeoutError:
-        raise LinkError(f"{spell(host, port)} did not answer in {patience_s:g} seconds") from None
     except (OSError, UnicodeError) as exc:
         raise LinkError(f"cannot reach {spell(host, port)}: {_why_not(exc)}") from exc
     return TcpLink(connection)
@@ -118,6 +116,8 @@ def _why_not(exc: OSError | UnicodeError) -> str:
         if exc.errno == socket.EAI_AGAIN:
             return "names cannot be looked up now; is there a network?"
         return "there is no such host"
+    if isinstance(exc, TimeoutError):
+        return "it did not answer in time"
     # Of several addresses the loop tells all errors in one text.
     numbers = {exc.errno, *map(int, re.findall(r"\[Errno (\d+)\]", str(exc)))}
     for number, reason in _REASONS.items():

@@ -46,20 +46,17 @@ RESET_AT_ONCE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1,
 class Connection(asyncio.BufferedProtocol):
     """What is known of one connection, and what waits in it; for ``TcpLink`` and who makes one.
 
-    Args:
-        on_lost: Called once, when nothing is left of the connection.
-
     Attributes:
         arrived: The frames that nobody has received yet.
         gone: Why the link is gone, if it is; the first reason stays.
         is_full: Whether so much waits to be sent that no frame is taken.
+        on_lost: Called once, when nothing is left of the connection.
     """
 
     __slots__ = (
         "_discarded",
         "_joiner",
         "_linger_timer",
-        "_on_lost",
         "_read",
         "_transport",
         "_waiters",
@@ -67,12 +64,14 @@ class Connection(asyncio.BufferedProtocol):
         "arrived",
         "gone",
         "is_full",
+        "on_lost",
     )
 
-    def __init__(self, on_lost: Callable[[], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.arrived: deque[bytes] = deque()
         self.gone: str | None = None
         self.is_full = False
+        self.on_lost: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
         self._joiner = Joiner()
         self._read = bytearray()
@@ -80,7 +79,6 @@ class Connection(asyncio.BufferedProtocol):
         self._discarded = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._linger_timer: asyncio.TimerHandle | None = None
-        self._on_lost = on_lost
 
     # --- what the loop tells --------------------------------------------------------------------
 
@@ -137,8 +135,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._linger_timer is not None:
             self._linger_timer.cancel()
         self._wake()
-        if self._on_lost is not None:
-            self._on_lost()
+        if self.on_lost is not None:
+            self.on_lost()
 
     # --- what the link asks for -----------------------------------------------------------------
 

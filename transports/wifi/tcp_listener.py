@@ -30,8 +30,10 @@ Accepted: TypeAlias = "Callable[[TcpLink, Entry], object]"
 
 EVERYWHERE: Final = ("::", "0.0.0.0")  # noqa: S104  a node is there to be met
 """All addresses of this device, IPv6 and IPv4."""
-BACKLOG: Final = 128
-"""Connections that wait in the kernel."""
+BACKLOG: Final = 512
+"""Connections that may wait in the kernel: more come at once only in a flood."""
+TURN: Final = 16
+"""Connections that are judged before everybody else has a turn."""
 PAUSE_S: Final = 1.0
 """Seconds without accepting after the system could not: out of files, out of memory."""
 SECURE_S: Final = 10.0
@@ -80,7 +82,8 @@ class TcpListener:
             LinkError: One of them cannot be listened on; the message says which and why.
         """
         found = [one for host in hosts for one in await _look_up(host, port)]
-        may_lack = hosts is EVERYWHERE
+        found = [*dict.fromkeys(found)]  # a name may stand for one address twice
+        may_lack = tuple(hosts) == EVERYWHERE
         for _ in range(_TRIES):
             if sockets := _bind_all(found, port, may_lack=may_lack):
                 return cls(sockets, gate, accepted)
@@ -95,39 +98,47 @@ class TcpListener:
             one.close()
 
     async def _serve(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            try:
-                opened, peer = await loop.sock_accept(listening)
-            except OSError:
-                self.failed += 1
-                await asyncio.sleep(PAUSE_S)
-                continue
-            await self._judge(opened, peer)
-            await asyncio.sleep(0)  # a flood must leave the others their turns
+            for _ in range(TURN):
+                await self._accept(listening)
+            await asyncio.sleep(0)  # in a flood nothing above ever waits
 
-    async def _judge(self, opened: socket.socket, peer: tuple[Any, ...]) -> None:
+    async def _accept(self, listening: socket.socket) -> None:
+        try:
+            opened, peer = await asyncio.get_running_loop().sock_accept(listening)
+        except OSError:
+            self.failed += 1
+            await asyncio.sleep(PAUSE_S)
+        else:
+            await self._judge(opened, peer)
+
+    async def _judge(self, opened: socket.socket, peer: tuple[Any, ...] | None) -> None:
         loop = asyncio.get_running_loop()
-        entry = self._gate.admit(str(peer[0]), loop.time())
+        # Of one that is gone again some systems do not tell the address.
+        entry = self._gate.admit(str(peer[0]) if peer else None, loop.time())
         if isinstance(entry, Refusal):
             self.refused += 1
             _reset(opened)
             return
-        connection = Connection(on_lost=partial(self._gate.left, entry))
+        connection = Connection()
+        timer = loop.call_later(SECURE_S, _give_up, connection, entry)
+        connection.on_lost = partial(self._lost, entry, timer)
         try:
             await loop.connect_accepted_socket(lambda: connection, opened)
         except OSError:  # it is gone again
             opened.close()
-            self._gate.left(entry)
-            return
-        link = TcpLink(connection)
-        loop.call_later(SECURE_S, _give_up, link, entry)
-        loop.call_soon(self._accepted, link, entry)
+            self._lost(entry, timer)
+        else:
+            loop.call_soon(self._accepted, TcpLink(connection), entry)
+
+    def _lost(self, entry: Entry, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        self._gate.left(entry)
 
 
-def _give_up(link: TcpLink, entry: Entry) -> None:
+def _give_up(connection: Connection, entry: Entry) -> None:
     if entry.is_half_open:
-        link.cut("the other side did not set up a session in time")
+        connection.break_off("the other side did not set up a session in time")
 
 
 def _reset(opened: socket.socket) -> None:
