@@ -16,7 +16,7 @@ from transports.noise import NoiseError
 from transports.records import CLOSE, DATA, MAX_FRAME_BYTES, PING, PONG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from transports.base import Link, LinkInfo
 
@@ -48,7 +48,7 @@ class Session(Protocol):
     @property
     def is_strict(self) -> bool: ...
     def seal(self, kind: int, content: bytes) -> bytes: ...
-    def open(self, record: bytes) -> bytes | None: ...
+    def open(self, record: bytes, now: float, /) -> bytes | None: ...
     def hear(self, kind: int, content: bytes, now: float) -> Sequence[tuple[int, bytes]]: ...
     def due(self) -> float | None: ...
     def tick(self, now: float) -> Sequence[tuple[int, bytes]]: ...
@@ -136,7 +136,7 @@ class SecureLink:
         self._pending: bytes | None = None
         self._ahead: list[bytes] = []
         self._reading = 0
-        self._owed: list[tuple[int, bytes]] = []
+        self._owed: list[tuple[int, bytes, Hashable]] = []
         self._chore: asyncio.Task[None] | None = None
         self._gone: str | None = None
         self._is_cut = False
@@ -259,11 +259,11 @@ class SecureLink:
         self.bytes_out += len(record)
         self.last_sent = self._loop.time()
 
-    def _owe(self, says: Sequence[tuple[int, bytes]]) -> None:
+    def _owe(self, says: Sequence[tuple[int, bytes]], path: Hashable = None) -> None:
         """Send something soon, without anybody waiting for it; of one kind only the newest."""
         for kind, content in says:
             self._owed = [owed for owed in self._owed if owed[0] != kind]
-            self._owed.append((kind, content))
+            self._owed.append((kind, content, path))
         if self._owed and (self._chore is None or self._chore.done()):
             self._chore = self._loop.create_task(self._settle())
 
@@ -272,25 +272,33 @@ class SecureLink:
             while self._owed:
                 async with self._turn:
                     if self._owed:
-                        await self._put(*self._owed.pop(0))
+                        await self._pay(*self._owed.pop(0))
+
+    async def _pay(self, kind: int, content: bytes, _path: Hashable) -> None:
+        await self._put(kind, content)
 
     # --- in ---
 
     def _take(self, record: bytes) -> bytes | None:
         """Open a record and do what it says; return the frame, if it is one."""
+        now = self._loop.time()
         try:
-            said = self._session.open(record)
+            said = self._session.open(record, now)
             if said is None:
                 self.dropped += 1
                 return None
             self.bytes_in += len(record)
-            self.last_received = self._loop.time()
-            if said[0] == DATA and len(said) > 1:
-                return said[1:]
-            self._heed(said[0], said[1:])
+            self.last_received = now
+            if said[0] != DATA or len(said) == 1:
+                self._heed(said[0], said[1:])
         except NoiseError as wrong:
             self._refuse(wrong)
-        return None
+            return None
+        self._opened()
+        return said[1:] if said[0] == DATA and len(said) > 1 else None
+
+    def _opened(self) -> None:
+        """Something genuine came."""
 
     def _refuse(self, wrong: NoiseError) -> None:
         if self._session.is_strict:

@@ -115,7 +115,7 @@ class StreamSession:
                 self._next = None
         return record
 
-    def open(self, record: bytes) -> bytes | None:
+    def open(self, record: bytes, _now: float) -> bytes | None:
         """Return what the next record says, its kind first; None if there is nothing new in it.
 
         Raises:
