@@ -14,7 +14,6 @@ from transports.opening import NETWORK, context
 from transports.recognition import ANSWER
 from transports.records import (
     DATAGRAM_OVERHEAD_BYTES,
-    HEAD_BYTES,
     PING,
     PROBE,
     PROBED,
@@ -134,7 +133,7 @@ class DatagramSession:
         self._forget(now)
         own = record[1 : 1 + SESSION_BYTES]
         opener = self._in.get(own)
-        if opener is None or len(record) <= HEAD_BYTES or record[0] != RECORD:
+        if opener is None or record[0] != RECORD:
             raise NoiseError(_NOT_OURS)
         said, is_newest = opener.open(record)
         is_last = own == self.own[-1]

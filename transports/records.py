@@ -72,13 +72,11 @@ class StreamRecords:
         Raises:
             NoiseError: It is not the next one: somebody changes what passes.
         """
-        if len(record) > MAX_RECORD_BYTES:
+        if not STREAM_OVERHEAD_BYTES <= len(record) <= MAX_RECORD_BYTES:
             raise NoiseError(f"a record of {len(record)} bytes")
         if record[-TAG_BYTES:] == self._last:
             return None
         said = unseal(self._receive, self.received, record)
-        if not said:
-            raise NoiseError("an empty record")
         self._last = record[-TAG_BYTES:]
         self.received += 1
         return said
@@ -168,11 +166,11 @@ class DatagramIn:
         """
         head = datagram[:HEAD_BYTES]
         counter = int.from_bytes(head[1 + SESSION_BYTES :], "big")
-        if len(datagram) > MAX_RECORD_BYTES or not self._window.is_new(counter):
+        if not DATAGRAM_OVERHEAD_BYTES <= len(datagram) <= MAX_RECORD_BYTES:
+            raise NoiseError(f"a datagram of {len(datagram)} bytes")
+        if not self._window.is_new(counter):
             raise NoiseError("it came before, or too late")
         said = unseal(self._key, counter, datagram[HEAD_BYTES:], head)
-        if not said:
-            raise NoiseError("an empty record")
         return said, self._window.note(counter)
 
 
