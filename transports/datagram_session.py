@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 OLD_KEY_S: Final = 10.0
 AGAIN_S: Final = 1.0
 """After so long an unanswered request for new keys is sent again."""
+SETTLING_S: Final = 5.0
+LOOK_EVERY_S: Final = 0.5
+"""So often, at first, the initiator looks whether its last words have to be said again."""
 PROBE_BYTES: Final = 8
 HELLO_BYTES: Final = KEY_BYTES + SESSION_BYTES + TAG_BYTES
 _OUT_OF_TURN: Final = "new keys were offered out of turn"
@@ -74,6 +77,8 @@ class DatagramSession:
         "_in",
         "_is_initiator",
         "_keyed_at",
+        "_look_until",
+        "_looked_at",
         "_network",
         "_next_out",
         "_old_until",
@@ -106,7 +111,8 @@ class DatagramSession:
         self._random = random
         self._out = DatagramOut(keys.send, remote)
         self._in = {own: DatagramIn(keys.receive)}
-        self._keyed_at = now
+        self._keyed_at = self._looked_at = now
+        self._look_until = now + SETTLING_S if is_initiator else now
         self._rekey_after = rekey_after_s
         self._asked: _Asked | None = None
         self._answered: tuple[bytes, bytes] | None = None
@@ -162,6 +168,8 @@ class DatagramSession:
 
     def due(self) -> float | None:
         """Return when ``tick`` has something to do: seconds, or None for nothing."""
+        if self._looked_at < self._look_until:
+            return self._looked_at + LOOK_EVERY_S
         if self._old_until is not None:
             return self._old_until
         if not self._is_initiator or len(self._in) > 1:
@@ -171,6 +179,7 @@ class DatagramSession:
     def tick(self, now: float) -> Sequence[Say]:
         """Return what is to be sent because it is late."""
         self._forget(now)
+        self._looked_at = now
         due = self.due()
         is_worn = self._is_initiator and self._asked is None and len(self._in) == 1
         is_worn = is_worn and self._records >= REKEY_AFTER_RECORDS

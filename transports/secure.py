@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Credentials", "CutError", "HandshakeError", "SecureLink", "Shown", "secure"]
 
 PATIENCE_S: Final = 5.0
+ANSWERER_LATER_S: Final = 1.0
+"""So that two sides that both say nothing do not both ask whether the other is there."""
 
 
 async def secure(  # noqa: PLR0913  what a session depends on
@@ -80,6 +82,8 @@ async def secure(  # noqa: PLR0913  what a session depends on
             raise HandshakeError(f"what came does not hold: {exc}") from exc
         raise
     session = entry.session
+    if not is_initiator:
+        keep_alive_s += ANSWERER_LATER_S
     if isinstance(link, RoamingLink) and isinstance(session, DatagramSession):
         return RoamingSecureLink(
             link, session, met, random, keep_alive_s=keep_alive_s, dead_after_s=dead_after_s

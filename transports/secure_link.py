@@ -306,6 +306,8 @@ class SecureLink:
         self.dropped += 1
 
     def _heed(self, kind: int, content: bytes) -> None:
+        if kind == DATA:
+            raise NoiseError("an empty frame")
         if kind == PING:
             self._owe([(PONG, content[:ECHO_BYTES])])
         elif kind == PONG:
