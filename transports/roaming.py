@@ -14,10 +14,12 @@ from typing_extensions import override
 from transports.base import Link
 from transports.datagram_session import PROBE_BYTES, DatagramSession
 from transports.records import PROBE, PROBED
-from transports.secure_link import DEAD_AFTER_S, KEEP_ALIVE_S, Met, SecureLink
+from transports.secure_link import DEAD_AFTER_S, KEEP_ALIVE_S, SecureLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+
+    from transports.session import Met
 
 PROBE_EVERY_S: Final = 1.0
 

@@ -16,13 +16,8 @@ from transports.noise import NoiseError
 from transports.opening import HandshakeError
 from transports.recognition import Credentials, Recognition, Shown
 from transports.roaming import RoamingLink, RoamingSecureLink
-from transports.secure_link import (
-    DEAD_AFTER_S,
-    KEEP_ALIVE_S,
-    CutError,
-    Met,
-    SecureLink,
-)
+from transports.secure_link import DEAD_AFTER_S, KEEP_ALIVE_S, SecureLink
+from transports.session import CutError, Met
 from transports.stream_session import tickets_of
 
 if TYPE_CHECKING:

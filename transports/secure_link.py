@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from transports.base import LinkClosedError, check_frame
 from transports.noise import NoiseError
 from transports.records import CLOSE, DATA, MAX_FRAME_BYTES, PING, PONG
+from transports.session import CutError, Met, Session, received_already
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -32,44 +33,6 @@ _UNASKED: Final = bytes(ECHO_BYTES)
 _CUT: Final = "the link was cut: the other side never said that it ends here"
 _OWN: Final = "this side closed the link"
 _OTHER: Final = "the other side closed the link"
-
-
-class CutError(LinkClosedError):
-    """The link ended without a word from the other side; what it sent last may be missing."""
-
-
-class Session(Protocol):
-    """What seals and opens records; ``StreamSession`` and ``DatagramSession``."""
-
-    binding: bytes
-
-    @property
-    def overhead(self) -> int: ...
-    @property
-    def is_strict(self) -> bool: ...
-    def seal(self, kind: int, content: bytes) -> bytes: ...
-    def open(self, record: bytes, now: float, /) -> bytes | None: ...
-    def hear(self, kind: int, content: bytes, now: float) -> Sequence[tuple[int, bytes]]: ...
-    def due(self) -> float | None: ...
-    def tick(self, now: float) -> Sequence[tuple[int, bytes]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Met:
-    """What a handshake found out.
-
-    Attributes:
-        peer: The name of the other side, if it was recognised.
-        shown: The device key that it showed to everybody, if it did; proven.
-        was_resumed: Whether a ticket was used.
-        sent, received: Bytes of the handshake, each way.
-    """
-
-    peer: bytes | None
-    shown: bytes | None
-    was_resumed: bool
-    sent: int
-    received: int
 
 
 class SecureLink:
@@ -330,7 +293,7 @@ class SecureLink:
             and self._gone is None
             and self._has_room()
             and self._link.waiting()
-            and (record := _received_already(self._link)) is not None
+            and (record := received_already(self._link)) is not None
         ):
             if (frame := self._take(record)) is not None:
                 self._ahead.append(frame)
@@ -385,17 +348,3 @@ class SecureLink:
     def _ended(self) -> LinkClosedError:
         why = self._gone or _CUT
         return CutError(why) if self._is_cut else LinkClosedError(why)
-
-
-def _received_already(link: Link) -> bytes | None:
-    """Return a frame that ``receive`` gives without waiting; None if it wants to wait after all."""
-    receiving = link.receive()
-    try:
-        receiving.send(None)
-    except StopIteration as done:
-        frame: bytes = done.value
-        return frame
-    except LinkClosedError:
-        return None
-    receiving.close()
-    return None
