@@ -134,7 +134,8 @@ class DatagramSession:
         """Return what a datagram says, its kind first.
 
         Raises:
-            NoiseError: It is not genuine, or came before, or too late.
+            NoiseError: It is not genuine, or came before, or too late. No other exception leaves
+                this function.
         """
         self._forget(now)
         own = record[1 : 1 + SESSION_BYTES]
@@ -154,7 +155,7 @@ class DatagramSession:
         """Take what is neither a frame nor about the link, and return what is to be answered.
 
         Raises:
-            NoiseError: It is out of turn, or does not hold.
+            NoiseError: It is out of turn, or does not hold. No other exception leaves this function.
         """
         if kind == REKEY:
             return self._offered(content, now)

@@ -121,7 +121,7 @@ class Recognition:
         """Return the responder's message to the initiator's first.
 
         Raises:
-            HandshakeError: What was shown does not hold.
+            HandshakeError: What was shown does not hold. No other exception leaves this function.
         """
         at = len(asked) - SHOWN_BYTES
         self._see(asked[at:])
@@ -207,7 +207,8 @@ class Gathering:
         """Take a piece; return the message when it is whole.
 
         Raises:
-            HandshakeError: It is no piece of that step's message.
+            HandshakeError: It is no piece of that step's message. No other exception leaves this
+                function.
         """
         total, at = int.from_bytes(piece[1:3], "big"), int.from_bytes(piece[3:5], "big")
         said = piece[PIECE_HEAD_BYTES:]
