@@ -155,7 +155,8 @@ class DatagramSession:
         """Take what is neither a frame nor about the link, and return what is to be answered.
 
         Raises:
-            NoiseError: It is out of turn, or does not hold. No other exception leaves this function.
+            NoiseError: It is out of turn, or does not hold. No other exception leaves this
+                function.
         """
         if kind == REKEY:
             return self._offered(content, now)
