@@ -361,12 +361,15 @@ def test_sizes_and_order_are_the_same_for_strangers_contacts_and_old_acquaintanc
     mode: Mode,
 ) -> None:
     async def scenario() -> None:
-        ada, ben = friends()
-        strangers = await heard(Device("eve", ("x",)), ben, mode=mode)
+        crowd = tuple(f"person {number}" for number in range(70))
+        ada, ben = Device("ada", ("ben", *crowd)), Device("ben", ("ada", *crowd))
+        strangers = await heard(Device("eve", ("x", *crowd)), ben, mode=mode)
         first = await heard(ada, ben, mode=mode)
         again = await heard(ada, ben, ticket=ada.ticket("ben"), mode=mode, seed=2)
         lost = await heard(ada, Device("ben", ("ada",)), ticket=ada.ticket("ben"), mode=mode)
-        seen = await heard(Device("ada", visible=True), Device("ben", visible=True), mode=mode)
+        seen = await heard(
+            Device("ada", crowd, visible=True), Device("ben", visible=True), mode=mode
+        )
         shapes = [wire.shape() for wire in (strangers, first, again, lost, seen)]
         assert len(shapes[0]) == 8
         assert all(shape == shapes[0] for shape in shapes)
