@@ -277,14 +277,17 @@ def test_what_is_no_frame_does_not_count_as_waiting() -> None:
 
 def test_a_frame_that_waits_is_not_taken_from_who_is_about_to_receive_it() -> None:
     async def scenario() -> None:
-        a, b = await met(Device("ada"), Device("ben"))
+        a, b = await met(Device("ada"), Device("ben"), MemoryLink.pair(latency=0.5))
+        loop, looks = asyncio.get_running_loop(), []
         for number in range(5):
             receiving = asyncio.create_task(b.receive())
             await asyncio.sleep(0.1)
+            # when it has arrived, and its receiver has not run yet, somebody looks
+            loop.call_at(now() + 0.5 + 1e-9, lambda: looks.append(b.waiting()))
             await a.send(numbered(number))
-            b.waiting()  # it has arrived, and its receiver has not run yet
             async with asyncio.timeout(1.0):
                 assert await receiving == numbered(number)
+        assert looks == [1] * 5
         await parted(a, b)
 
     virtually(scenario())
