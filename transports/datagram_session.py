@@ -28,6 +28,7 @@ from transports.records import (
 from transports.stream_session import (
     REKEY_AFTER_RECORDS,
     REKEY_AFTER_S,
+    REKEY_LEAST_S,
     Secrets,
     rekey_secret,
 )
@@ -220,6 +221,8 @@ class DatagramSession:
             return ((REKEYED, self._answered[1]),)
         if self._is_initiator or len(self._in) > 1 or len(content) != HELLO_BYTES:
             raise NoiseError(_OUT_OF_TURN)
+        if now - self._keyed_at < REKEY_LEAST_S:
+            raise NoiseError("new keys were offered too soon")
         handshake, own = self._start(), self._fresh()
         remote = handshake.read_first(content)
         answer = handshake.write_second(own)

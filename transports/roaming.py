@@ -89,6 +89,11 @@ class RoamingSecureLink(SecureLink):
         self._datagrams = session
         self._paths = Paths(link.came_by, random)
 
+    @property
+    def sessions(self) -> tuple[bytes, ...]:
+        """The 4 bytes each by which datagrams reach this side now: see ``session_of``."""
+        return self._datagrams.own
+
     @override
     def _heed(self, kind: int, content: bytes) -> None:
         path = self._roaming.came_by

@@ -46,7 +46,8 @@ class SecureLink:
         dead_after_s: After so long without anything received, the link is closed.
 
     Attributes:
-        bytes_in, bytes_out: Bytes of all that came and went, handshake included.
+        bytes_in, bytes_out: Bytes of all that came and was genuine, and of all that went; handshake
+            included.
         last_received, last_sent: When, on the loop's clock.
         dropped: Datagrams that were not genuine, or came twice.
     """
@@ -132,7 +133,7 @@ class SecureLink:
 
     @property
     def was_resumed(self) -> bool:
-        """Whether both sides used a ticket of an earlier session."""
+        """Whether both sides used a ticket of an earlier session, or the secret of a group."""
         return self._met.was_resumed
 
     # --- frames ---
@@ -190,9 +191,9 @@ class SecureLink:
             answer = self._loop.create_future() if self._echo is None else self._echo[2]
             self._pings += 1
             word = self._pings.to_bytes(ECHO_BYTES, "big")
+            if not self._is_gone:  # before it is sent: the answer may be here before that returns
+                self._echo = (word, self._loop.time(), answer)
             await self._put(PING, word)
-            if not answer.done():
-                self._echo = (word, self.last_sent, answer)
         seconds: float | None = await asyncio.shield(answer)
         if seconds is None:
             raise self._ended()
@@ -307,10 +308,11 @@ class SecureLink:
 
     def _set_timer(self) -> None:
         now = self._loop.time()
-        due = min(self.last_sent + self._keep_alive, self.last_received + self._dead_after)
-        rekey = self._session.due()
-        due = due if rekey is None else min(due, rekey)
-        due = due if due > now else now + self._keep_alive
+        dues = [self.last_sent + self._keep_alive, self.last_received + self._dead_after]
+        if (due := self._session.due()) is not None:
+            dues.append(due)
+        # What could not be done in time, as where nobody reads, is looked at again later.
+        due = min(due if due > now else now + self._keep_alive for due in dues)
         self._timer = self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:

@@ -298,6 +298,8 @@ def test_a_request_for_new_keys_is_repeated_and_answered_alike() -> None:
     assert len(other.own) == 2
     with pytest.raises(NoiseError, match="out of turn"):
         other.hear(REKEY, bytes(52), HOUR)
+    with pytest.raises(NoiseError, match="too soon"):
+        both()[1].hear(REKEY, bytes(52), 9.0)
     with pytest.raises(NoiseError, match="out of turn"):
         other.hear(REKEYED, bytes(52), HOUR)
     ((_, answered),) = answers.pop()
@@ -368,6 +370,7 @@ def test_the_other_side_is_followed_to_a_new_address_after_it_answered_from_ther
     async def scenario() -> None:
         a, b, near, far = await roamers()
         assert isinstance(b, RoamingSecureLink)
+        assert [frame[1:5] for _, frame in near.sent[-1:]] == [*b.sessions]
         receiving = [asyncio.create_task(a.receive()), asyncio.create_task(b.receive())]
         # when ada is somewhere else, where nothing reaches her under her old address
         near.lines = {"home": (far, "cafe")}

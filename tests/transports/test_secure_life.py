@@ -148,6 +148,19 @@ def test_a_ping_says_how_long_there_and_back_takes() -> None:
     virtually(scenario())
 
 
+def test_a_ping_is_answered_though_the_answer_is_here_before_the_link_says_it_was_sent() -> None:
+    async def scenario() -> None:
+        one, other = MemoryLink.pair()
+        a, b = await met(Device("ada"), Device("ben"), (Draining(one), Draining(other)))
+        receiving = [asyncio.create_task(link.receive()) for link in (a, b)]
+        async with asyncio.timeout(1.0):
+            assert await a.ping() < 0.01
+        await parted(a, b)
+        await ended(receiving)
+
+    virtually(scenario())
+
+
 def test_a_ping_ends_with_the_link() -> None:
     async def scenario() -> None:
         a, b = await met(Device("ada"), Device("ben"))

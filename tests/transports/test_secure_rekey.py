@@ -147,6 +147,7 @@ def test_only_who_opened_the_session_asks_for_new_keys_and_only_once() -> None:
             (TURN, b"", "out of turn"),
         ]:
             a, b = await met(Device("ada"), Device("ben"))
+            await asyncio.sleep(10.0)
             async with a._turn:
                 await a._put(kind, content)
             with pytest.raises(CutError, match=why):
@@ -184,6 +185,16 @@ def test_nothing_is_asked_before_it_is_time_nor_twice() -> None:
     assert one.hear(kind, answered, HOUR) == ((TURN, b""),)
     with pytest.raises(NoiseError, match="out of turn"):
         one.hear(REKEYED, answered, HOUR)
+
+
+def test_who_asks_for_new_keys_again_and_again_is_refused() -> None:
+    one, other = sessions()
+    one._keyed_at = -HOUR
+    ((kind, content),) = one.tick(0.0)
+    with pytest.raises(NoiseError, match="too soon"):
+        other.hear(kind, content, 9.9)
+    ((kind, _),) = other.hear(kind, content, 10.0)
+    assert kind == REKEYED
 
 
 def test_a_request_of_another_session_is_not_answered() -> None:
