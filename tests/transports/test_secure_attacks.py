@@ -28,7 +28,9 @@ from transports.memory import MemoryLink
 from transports.noise import Handshake, NoiseError, expand, unseal
 from transports.opening import HandshakeError, context
 from transports.recognition import ANSWER, ASK, CONFIRM
+from transports.records import CLOSE, DATA, REKEY
 from transports.secure import CutError, secure
+from transports.stream_session import StreamSession
 from transports.tickets import Ticket
 
 FRAMES = [b"one", b"two" * 100, b"three", bytes(3_000)]
@@ -478,5 +480,30 @@ def test_who_takes_every_key_afterwards_cannot_read_what_he_heard() -> None:
             with pytest.raises(NoiseError):
                 thief.read(key)
         assert drawn[0] not in kept
+
+    virtually(scenario())
+
+
+# --- what comes out of turn -----------------------------------------------------------------------
+
+
+async def half_way(far: Link) -> StreamSession:
+    """Open a session up to the point where one says who one is."""
+    entry = StreamEntry(far, Device("eve").who, Random(3).randbytes)
+    await entry.open(None)
+    return entry.session
+
+
+@pytest.mark.parametrize("kind", [DATA, CLOSE, REKEY])
+def test_who_goes_on_before_he_has_said_who_he_is_is_refused(kind: int) -> None:
+    async def scenario() -> None:
+        near, far = MemoryLink.pair()
+        answering = asyncio.create_task(
+            secure(near, is_initiator=False, who=pair()[1].who, random=Random(1).randbytes)
+        )
+        session = await half_way(far)
+        await far.send(session.seal(kind, bytes(48)))
+        with pytest.raises(HandshakeError, match="before it has said who it is"):
+            await answering
 
     virtually(scenario())

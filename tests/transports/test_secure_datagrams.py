@@ -145,6 +145,24 @@ def test_no_answer_is_longer_than_three_times_what_asked_for_it() -> None:
     virtually(scenario())
 
 
+@pytest.mark.parametrize("kind", [0, ord("d"), SECOND, RECORD])
+def test_what_begins_with_something_else_is_not_answered(kind: int) -> None:
+    async def scenario() -> None:
+        one, other = lossy(1, 0.0)
+        await one.send(bytes([kind]) + bytes(255))
+        with pytest.raises(HandshakeError, match=f"kind {kind}"):
+            await secure(
+                other,
+                is_initiator=False,
+                who=Device("ben").who,
+                random=Random(1).randbytes,
+                mode="datagram",
+            )
+        assert other.sent == []
+
+    virtually(scenario())
+
+
 @pytest.mark.parametrize("size", [1, 70, 255, 518])
 def test_a_first_datagram_of_a_wrong_size_is_not_answered(size: int) -> None:
     async def scenario() -> None:
@@ -287,6 +305,27 @@ def test_an_old_key_opens_what_is_under_way_for_ten_seconds_and_is_forgotten() -
     assert [*times, other.due(), one.due()] == [HOUR + 10, None, 2 * HOUR]
 
 
+def test_new_keys_never_come_under_the_four_bytes_of_the_old_ones() -> None:
+    one, _ = both()
+    (own,) = one.own
+    drawn = [own, own, b"else"]
+    one._random = lambda size: drawn.pop(0) if size == 4 else bytes([9]) * size
+    one.tick(HOUR)
+    assert one._asked is not None
+    assert one._asked.own == b"else"
+
+
+def test_keys_change_when_they_were_used_often() -> None:
+    for side, many in (("sent", 1 << 32), ("newest", (1 << 32) - 1)):
+        one, other = both()
+        if side == "sent":
+            one._out.sent = many
+        else:
+            one._in[one.own[0]]._window.newest = many
+        assert one.tick(60.0)[0][0] == REKEY
+        assert other.tick(60.0) == ()
+
+
 def test_a_request_for_new_keys_is_repeated_and_answered_alike() -> None:
     one, other = both()
     asked = [one.tick(HOUR + second) for second in (0, 0.5, 1, 2)]
@@ -388,6 +427,8 @@ def test_the_other_side_is_followed_to_a_new_address_after_it_answered_from_ther
         assert probes == ["cafe"]
         await b.send(b"welcome")
         assert await receiving[0] == b"welcome"
+        receiving[0] = asyncio.create_task(a.receive())
+        assert await a.ping() == 0.0
         await parted(a, b)
         await asyncio.gather(*receiving, return_exceptions=True)
 

@@ -366,3 +366,53 @@ def test_kinds_of_records_of_a_later_version_are_skipped(monkeypatch: pytest.Mon
 
     virtually(scenario())
     assert STREAM_OVERHEAD_BYTES == 17
+
+
+class Boasting(Draining):
+    """A link that says more waits than ``receive`` gives without waiting."""
+
+    @override
+    def waiting(self) -> int:
+        return 1 + super().waiting()
+
+
+def test_a_link_that_waits_where_it_said_it_would_not_loses_nothing() -> None:
+    async def scenario() -> None:
+        one, other = MemoryLink.pair()
+        a, b = await met(Device("ada"), Device("ben"), (Boasting(one), Boasting(other)))
+        for number in range(5):
+            assert b.waiting() <= 1
+            await a.send(numbered(number))
+            await asyncio.sleep(0.1)
+            assert b.waiting() >= 1
+            assert await b.receive() == numbered(number)
+        await a.close()
+        await asyncio.sleep(0.1)
+        b.waiting()
+        with pytest.raises(LinkClosedError, match="the other side closed"):
+            await b.receive()
+        one, other = MemoryLink.pair()
+        a, b = await met(Device("ada"), Device("ben"), (Boasting(one), Boasting(other)))
+        one.cut()
+        assert a.waiting() == 1
+        with pytest.raises(CutError):
+            await a.receive()
+
+    virtually(scenario())
+
+
+def test_an_end_is_noticed_by_who_does_not_read() -> None:
+    async def scenario() -> None:
+        a, b = await met(Device("ada"), Device("ben"))
+        await a.send(b"last words")
+        await a.close()
+        await asyncio.sleep(20.0)
+        with pytest.raises(LinkClosedError, match="the other side closed"):
+            await b.send(b"anybody there?")
+        assert b.waiting() == 1
+        assert await rest(b) == [b"last words"]
+        await asyncio.sleep(100.0)
+        assert b._timer is not None
+        assert b._timer.cancelled() or b._timer.when() < now()
+
+    virtually(scenario())

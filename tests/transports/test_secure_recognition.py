@@ -319,6 +319,13 @@ def test_a_piece_of_no_message_is_refused(piece: bytes) -> None:
         Gathering(ASK).add(piece)
 
 
+def test_pieces_that_speak_of_different_sizes_make_no_message() -> None:
+    gathering = Gathering(ASK)
+    assert gathering.add(b"\1" + (1_120).to_bytes(2, "big") + b"\0\0" + bytes(1_000)) is None
+    with pytest.raises(HandshakeError):
+        gathering.add(b"\1" + (608).to_bytes(2, "big") + b"\0\0" + bytes(8))
+
+
 def test_tiny_and_overlapping_pieces_are_bounded() -> None:
     gathering = Gathering(ASK)
     head = b"\1" + (32_864).to_bytes(2, "big")

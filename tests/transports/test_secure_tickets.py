@@ -1,7 +1,7 @@
 """Tickets: used once, by the right ones, for thirty days; without them nothing is lost."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -86,6 +86,32 @@ def test_a_ticket_is_gone_before_its_ident_is_sent() -> None:
         async with Wire(looked).open() as wire:
             await parted(*await met(ada, ben, wire, ticket=ticket, seed=2))
         assert held == [None]
+
+    virtually(scenario())
+
+
+def test_of_two_who_answer_with_one_ticket_at_the_same_moment_one_has_it() -> None:
+    async def scenario() -> None:
+        ada, ben = await acquainted()
+        opener = Opener(Random(1).randbytes, ada.ticket("ben"))
+
+        class Slow(MemoryTickets):
+            @override
+            async def find(self, ident: bytes) -> Sequence[Ticket]:
+                found = await ben.tickets.find(ident)
+                await asyncio.sleep(1.0)
+                return found
+
+            @override
+            async def spend(self, ticket: Ticket) -> bool:
+                return await ben.tickets.spend(ticket)
+
+        slow, names = Slow(lambda: 0.0), ben.who.pair_keys
+        answers = await asyncio.gather(
+            *(answer(opener.first, Random(n).randbytes, slow, names) for n in (2, 3))
+        )
+        assert [agreed.ticket is not None for _, agreed in answers] == [True, False]
+        assert [opener.read(second).ticket is not None for second, _ in answers] == [True, False]
 
     virtually(scenario())
 
