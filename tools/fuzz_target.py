@@ -10,8 +10,6 @@ from tools.fuzz_readers import DisagreementError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ledger.errors import PassalongError
-
 _T = TypeVar("_T")
 MAX_REFUSAL_CHARACTERS: Final = 200
 
@@ -34,7 +32,7 @@ class Target(Generic[_T]):
 
     name: str
     of: str
-    error: type[PassalongError]
+    error: type[Exception]
     decode: Callable[[bytes], _T]
     agree: Callable[[bytes, _T], None]
     seeds: Callable[[], Sequence[bytes]]

@@ -32,6 +32,7 @@ from tools import fuzz_seeds as seeds
 from tools.fuzz_meeting_targets import MEETING_TARGETS
 from tools.fuzz_readers import Kind, one_spelling
 from tools.fuzz_seeds import WORD_LIST
+from tools.fuzz_session_targets import SESSION_TARGETS
 from tools.fuzz_target import Target
 
 if TYPE_CHECKING:
@@ -311,4 +312,5 @@ TARGETS: Final[Sequence[Target[Any]]] = (
         max_bytes=_BODY_BYTES,
     ),
     *MEETING_TARGETS,
+    *SESSION_TARGETS,
 )

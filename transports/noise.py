@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 from nacl import bindings
 from nacl.exceptions import CryptoError
@@ -28,8 +29,9 @@ class NoiseError(Exception):
     """What came is not what the other side of this handshake or session would have sent."""
 
 
-class Keys(NamedTuple):
-    """What a handshake leaves.
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a handshake leaves; never shown in a ``repr``.
 
     Attributes:
         send: Key of what this side sends.
@@ -38,10 +40,10 @@ class Keys(NamedTuple):
         chain: The secret from which other secrets are derived.
     """
 
-    send: bytes
-    receive: bytes
+    send: bytes = field(repr=False)
+    receive: bytes = field(repr=False)
     hash: bytes
-    chain: bytes
+    chain: bytes = field(repr=False)
 
 
 def public_of(secret: bytes) -> bytes:

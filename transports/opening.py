@@ -109,7 +109,8 @@ class Opener:
         """Read message 2; one that does not hold changes nothing.
 
         Raises:
-            HandshakeError: It is not the answer to ``first``.
+            HandshakeError: It is not the answer to ``first``. No other exception leaves this
+                function.
         """
         if len(second) != SECOND_BYTES + payload_bytes:
             raise HandshakeError(f"an answer of {len(second)} bytes; that is no passalong")
@@ -170,7 +171,7 @@ async def answer(  # noqa: PLR0913  what the two messages are made of
         payload: What message 2 is to say.
 
     Raises:
-        HandshakeError: It is no message 1 of this version.
+        HandshakeError: It is no message 1 of this version. No other exception leaves this function.
     """
     check_first(first, least)
     head, start = first[: 1 + IDENT_BYTES], first[1 + IDENT_BYTES :]

@@ -53,7 +53,8 @@ class Credentials:
     """By what this side recognises others and is recognised.
 
     Attributes:
-        pair_keys: 32 secret bytes that this side shares with each name; at most 4,096.
+        name: How the others call this side: its device key.
+        pair_keys: 32 secret bytes that this side shares with each other name; at most 4,096.
         tickets: Where tickets are kept.
         shown: What everybody is shown, or None.
         network: Name of the network.
@@ -62,6 +63,7 @@ class Credentials:
         ValueError: Too many names, or a key of another length.
     """
 
+    name: bytes
     pair_keys: Mapping[bytes, bytes] = field(repr=False)
     tickets: Tickets
     shown: Shown | None = None
@@ -97,7 +99,9 @@ class Recognition:
         self._random = random
         used = None if agreed.ticket is None else agreed.ticket.name
         # After a ticket only the one with whom it was made is looked for.
-        self._pairs = who.pair_keys if used is None else {used: who.pair_keys[used]}
+        self._pairs = who.pair_keys
+        if used is not None:
+            self._pairs = {used: key} if (key := who.pair_keys.get(used)) else {}
         # Where nobody matches, a key that nobody has takes the place of his: the work is the same.
         self._key = random(KEY_BYTES)
         self._matched: bytes | None = None
@@ -106,7 +110,8 @@ class Recognition:
 
     def ask(self) -> bytes:
         """Return the initiator's first message."""
-        tags = [self._mac(key, "tag")[:TAG_BYTES] for key in self._pairs.values()]
+        own = self._who.name
+        tags = [self._mac(key, "tag", own)[:TAG_BYTES] for key in self._pairs.values()]
         many = max(1, -(-len(self._who.pair_keys) // TAGS_STEP)) * TAGS_STEP
         spare = self._random((many - len(tags)) * TAG_BYTES)
         tags += [spare[at : at + TAG_BYTES] for at in range(0, len(spare), TAG_BYTES)]
@@ -116,17 +121,17 @@ class Recognition:
         """Return the responder's message to the initiator's first.
 
         Raises:
-            HandshakeError: What was shown does not hold.
+            HandshakeError: What was shown does not hold. No other exception leaves this function.
         """
         at = len(asked) - SHOWN_BYTES
         self._see(asked[at:])
-        names = {self._mac(key, "tag")[:TAG_BYTES]: name for name, key in self._pairs.items()}
+        names = {self._mac(key, "tag", name)[:TAG_BYTES]: name for name, key in self._pairs.items()}
         for start in range(0, at, TAG_BYTES):
             if (name := names.get(asked[start : start + TAG_BYTES])) is not None:
                 self._matched = name
         if self._matched is not None:
             self._key = self._pairs[self._matched]
-        return self._mac(self._key, "r") + self._show()
+        return self._mac(self._key, "r", self._who.name) + self._show()
 
     def confirm(self, answered: bytes) -> bytes:
         """Return the initiator's last message.
@@ -137,18 +142,21 @@ class Recognition:
         proof = answered[:PROOF_BYTES]
         self._see(answered[PROOF_BYTES:])
         for name, key in self._pairs.items():
-            if hmac.compare_digest(self._mac(key, "r"), proof):
+            if hmac.compare_digest(self._mac(key, "r", name), proof):
                 self.peer, self._key = name, key
-        return self._mac(self._key, "i")
+        return self._mac(self._key, "i", self._who.name)
 
     def finish(self, confirmed: bytes) -> None:
         """Take the initiator's last message: from now on ``peer`` says who it is."""
-        if hmac.compare_digest(self._mac(self._key, "i"), confirmed):
+        expected = self._mac(self._key, "i", self._matched or self._who.name)
+        if hmac.compare_digest(expected, confirmed):
             self.peer = self._matched
 
-    def _mac(self, key: bytes, what: str) -> bytes:
-        label = context(what, self._who.network)
-        return hmac.digest(key, label + self._agreed.keys.hash, "sha256")
+    def _mac(self, key: bytes, what: str, speaker: bytes) -> bytes:
+        # The speaker's name is in it, or a device that is led to itself would take itself for
+        # one of its contacts: both ends of such a session know all keys.
+        said = context(what, self._who.network) + self._agreed.keys.hash + speaker
+        return hmac.digest(key, said, "sha256")
 
     def _show(self) -> bytes:
         if (shown := self._who.shown) is None:
@@ -199,7 +207,8 @@ class Gathering:
         """Take a piece; return the message when it is whole.
 
         Raises:
-            HandshakeError: It is no piece of that step's message.
+            HandshakeError: It is no piece of that step's message. No other exception leaves this
+                function.
         """
         total, at = int.from_bytes(piece[1:3], "big"), int.from_bytes(piece[3:5], "big")
         said = piece[PIECE_HEAD_BYTES:]

@@ -7,20 +7,17 @@ from a field. What fails closes the link.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from transports.base import LinkClosedError
+from transports.datagram_session import DatagramSession
+from transports.entry import DatagramEntry, Entry, StreamEntry
 from transports.noise import NoiseError
 from transports.opening import HandshakeError
 from transports.recognition import Credentials, Recognition, Shown
-from transports.secure_link import (
-    DEAD_AFTER_S,
-    KEEP_ALIVE_S,
-    CutError,
-    Met,
-    SecureLink,
-)
-from transports.stream_entry import StreamEntry
+from transports.roaming import RoamingLink, RoamingSecureLink
+from transports.secure_link import DEAD_AFTER_S, KEEP_ALIVE_S, SecureLink
+from transports.session import CutError, Met
 from transports.stream_session import tickets_of
 
 if TYPE_CHECKING:
@@ -32,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Credentials", "CutError", "HandshakeError", "SecureLink", "Shown", "secure"]
 
 PATIENCE_S: Final = 5.0
+ANSWERER_LATER_S: Final = 1.0
+"""So that two sides that both say nothing do not both ask whether the other is there."""
 
 
 async def secure(  # noqa: PLR0913  what a session depends on
@@ -41,6 +40,7 @@ async def secure(  # noqa: PLR0913  what a session depends on
     who: Credentials,
     random: Callable[[int], bytes],
     ticket: Ticket | None = None,
+    mode: Literal["stream", "datagram"] = "stream",
     patience_s: float = PATIENCE_S,
     keep_alive_s: float = KEEP_ALIVE_S,
     dead_after_s: float = DEAD_AFTER_S,
@@ -53,6 +53,9 @@ async def secure(  # noqa: PLR0913  what a session depends on
         who: By what this side recognises others and is recognised.
         random: Gives so many bytes that nobody can guess.
         ticket: The one to open with; it is spent before anything is sent.
+        mode: ``"stream"`` over what loses nothing and keeps the order. ``"datagram"`` over what may
+            lose frames, bring them twice or in another order; so does the link that is returned,
+            but for those that come twice.
         patience_s: How long the handshake may take.
         keep_alive_s: After so long without anything sent, something is sent.
         dead_after_s: After so long without anything received, the link is closed.
@@ -60,10 +63,10 @@ async def secure(  # noqa: PLR0913  what a session depends on
     Raises:
         HandshakeError: No session came about; the link is closed.
     """
-    entry = StreamEntry(link, who, random)
     try:
+        entry = (StreamEntry if mode == "stream" else DatagramEntry)(link, who, random)
         async with asyncio.timeout(patience_s):
-            met = await _meet(entry, ticket, is_initiator=is_initiator)
+            met = await _meet(entry, who, random, ticket, is_initiator=is_initiator)
     except BaseException as exc:
         await link.close()
         if isinstance(exc, TimeoutError):
@@ -73,14 +76,26 @@ async def secure(  # noqa: PLR0913  what a session depends on
         if isinstance(exc, NoiseError):
             raise HandshakeError(f"what came does not hold: {exc}") from exc
         raise
-    return SecureLink(
-        link, entry.session, met, keep_alive_s=keep_alive_s, dead_after_s=dead_after_s
-    )
+    session = entry.session
+    if not is_initiator:
+        keep_alive_s += ANSWERER_LATER_S
+    if isinstance(link, RoamingLink) and isinstance(session, DatagramSession):
+        return RoamingSecureLink(
+            link, session, met, random, keep_alive_s=keep_alive_s, dead_after_s=dead_after_s
+        )
+    return SecureLink(link, session, met, keep_alive_s=keep_alive_s, dead_after_s=dead_after_s)
 
 
-async def _meet(entry: StreamEntry, ticket: Ticket | None, *, is_initiator: bool) -> Met:
+async def _meet(
+    entry: Entry,
+    who: Credentials,
+    random: Callable[[int], bytes],
+    ticket: Ticket | None,
+    *,
+    is_initiator: bool,
+) -> Met:
     agreed = await (entry.open(ticket) if is_initiator else entry.answer())
-    who, recognition = entry.who, Recognition(agreed, entry.who, entry.random)
+    recognition = Recognition(agreed, who, random)
     await entry.recognise(recognition, is_initiator=is_initiator)
     if recognition.peer is not None:
         await who.tickets.keep(

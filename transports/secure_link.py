@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from transports.base import LinkClosedError, check_frame
 from transports.noise import NoiseError
 from transports.records import CLOSE, DATA, MAX_FRAME_BYTES, PING, PONG
+from transports.session import CutError, Met, Session, received_already
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from transports.base import Link, LinkInfo
 
@@ -34,44 +35,6 @@ _OWN: Final = "this side closed the link"
 _OTHER: Final = "the other side closed the link"
 
 
-class CutError(LinkClosedError):
-    """The link ended without a word from the other side; what it sent last may be missing."""
-
-
-class Session(Protocol):
-    """What seals and opens records; ``StreamSession`` and ``DatagramSession``."""
-
-    binding: bytes
-
-    @property
-    def overhead(self) -> int: ...
-    @property
-    def is_strict(self) -> bool: ...
-    def seal(self, kind: int, content: bytes) -> bytes: ...
-    def open(self, record: bytes) -> bytes | None: ...
-    def hear(self, kind: int, content: bytes, now: float) -> Sequence[tuple[int, bytes]]: ...
-    def due(self) -> float | None: ...
-    def tick(self, now: float) -> Sequence[tuple[int, bytes]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Met:
-    """What a handshake found out.
-
-    Attributes:
-        peer: The name of the other side, if it was recognised.
-        shown: The device key that it showed to everybody, if it did; proven.
-        was_resumed: Whether a ticket was used.
-        sent, received: Bytes of the handshake, each way.
-    """
-
-    peer: bytes | None
-    shown: bytes | None
-    was_resumed: bool
-    sent: int
-    received: int
-
-
 class SecureLink:
     """A ``Link`` through another one; ``transports.secure.secure`` makes it.
 
@@ -83,7 +46,8 @@ class SecureLink:
         dead_after_s: After so long without anything received, the link is closed.
 
     Attributes:
-        bytes_in, bytes_out: Bytes of all that came and went, handshake included.
+        bytes_in, bytes_out: Bytes of all that came and was genuine, and of all that went; handshake
+            included.
         last_received, last_sent: When, on the loop's clock.
         dropped: Datagrams that were not genuine, or came twice.
     """
@@ -136,7 +100,7 @@ class SecureLink:
         self._pending: bytes | None = None
         self._ahead: list[bytes] = []
         self._reading = 0
-        self._owed: list[tuple[int, bytes]] = []
+        self._owed: list[tuple[int, bytes, Hashable]] = []
         self._chore: asyncio.Task[None] | None = None
         self._gone: str | None = None
         self._is_cut = False
@@ -169,7 +133,7 @@ class SecureLink:
 
     @property
     def was_resumed(self) -> bool:
-        """Whether both sides used a ticket of an earlier session."""
+        """Whether both sides used a ticket of an earlier session, or the secret of a group."""
         return self._met.was_resumed
 
     # --- frames ---
@@ -227,9 +191,9 @@ class SecureLink:
             answer = self._loop.create_future() if self._echo is None else self._echo[2]
             self._pings += 1
             word = self._pings.to_bytes(ECHO_BYTES, "big")
+            if not self._is_gone:  # before it is sent: the answer may be here before that returns
+                self._echo = (word, self._loop.time(), answer)
             await self._put(PING, word)
-            if not answer.done():
-                self._echo = (word, self.last_sent, answer)
         seconds: float | None = await asyncio.shield(answer)
         if seconds is None:
             raise self._ended()
@@ -259,11 +223,11 @@ class SecureLink:
         self.bytes_out += len(record)
         self.last_sent = self._loop.time()
 
-    def _owe(self, says: Sequence[tuple[int, bytes]]) -> None:
+    def _owe(self, says: Sequence[tuple[int, bytes]], path: Hashable = None) -> None:
         """Send something soon, without anybody waiting for it; of one kind only the newest."""
         for kind, content in says:
             self._owed = [owed for owed in self._owed if owed[0] != kind]
-            self._owed.append((kind, content))
+            self._owed.append((kind, content, path))
         if self._owed and (self._chore is None or self._chore.done()):
             self._chore = self._loop.create_task(self._settle())
 
@@ -272,25 +236,33 @@ class SecureLink:
             while self._owed:
                 async with self._turn:
                     if self._owed:
-                        await self._put(*self._owed.pop(0))
+                        await self._pay(*self._owed.pop(0))
+
+    async def _pay(self, kind: int, content: bytes, _path: Hashable) -> None:
+        await self._put(kind, content)
 
     # --- in ---
 
     def _take(self, record: bytes) -> bytes | None:
         """Open a record and do what it says; return the frame, if it is one."""
+        now = self._loop.time()
         try:
-            said = self._session.open(record)
+            said = self._session.open(record, now)
             if said is None:
                 self.dropped += 1
                 return None
             self.bytes_in += len(record)
-            self.last_received = self._loop.time()
-            if said[0] == DATA and len(said) > 1:
-                return said[1:]
-            self._heed(said[0], said[1:])
+            self.last_received = now
+            if said[0] != DATA or len(said) == 1:
+                self._heed(said[0], said[1:])
         except NoiseError as wrong:
             self._refuse(wrong)
-        return None
+            return None
+        self._opened()
+        return said[1:] if said[0] == DATA and len(said) > 1 else None
+
+    def _opened(self) -> None:
+        """Something genuine came."""
 
     def _refuse(self, wrong: NoiseError) -> None:
         if self._session.is_strict:
@@ -298,6 +270,8 @@ class SecureLink:
         self.dropped += 1
 
     def _heed(self, kind: int, content: bytes) -> None:
+        if kind == DATA:
+            raise NoiseError("an empty frame")
         if kind == PING:
             self._owe([(PONG, content[:ECHO_BYTES])])
         elif kind == PONG:
@@ -320,7 +294,7 @@ class SecureLink:
             and self._gone is None
             and self._has_room()
             and self._link.waiting()
-            and (record := _received_already(self._link)) is not None
+            and (record := received_already(self._link)) is not None
         ):
             if (frame := self._take(record)) is not None:
                 self._ahead.append(frame)
@@ -334,10 +308,11 @@ class SecureLink:
 
     def _set_timer(self) -> None:
         now = self._loop.time()
-        due = min(self.last_sent + self._keep_alive, self.last_received + self._dead_after)
-        rekey = self._session.due()
-        due = due if rekey is None else min(due, rekey)
-        due = due if due > now else now + self._keep_alive
+        dues = [self.last_sent + self._keep_alive, self.last_received + self._dead_after]
+        if (due := self._session.due()) is not None:
+            dues.append(due)
+        # What could not be done in time, as where nobody reads, is looked at again later.
+        due = min(due if due > now else now + self._keep_alive for due in dues)
         self._timer = self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
@@ -375,17 +350,3 @@ class SecureLink:
     def _ended(self) -> LinkClosedError:
         why = self._gone or _CUT
         return CutError(why) if self._is_cut else LinkClosedError(why)
-
-
-def _received_already(link: Link) -> bytes | None:
-    """Return a frame that ``receive`` gives without waiting; None if it wants to wait after all."""
-    receiving = link.receive()
-    try:
-        receiving.send(None)
-    except StopIteration as done:
-        frame: bytes = done.value
-        return frame
-    except LinkClosedError:
-        return None
-    receiving.close()
-    return None

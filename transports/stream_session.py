@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REKEY_AFTER_S: Final = 3_600.0
 REKEY_AFTER_RECORDS: Final = 1 << 32
+REKEY_LEAST_S: Final = 10.0
+"""Who asks for new keys more often only wants this side to compute."""
 HELLO_BYTES: Final = KEY_BYTES + TAG_BYTES
 _OUT_OF_TURN: Final = "new keys were offered out of turn"
 
@@ -115,7 +117,7 @@ class StreamSession:
                 self._next = None
         return record
 
-    def open(self, record: bytes) -> bytes | None:
+    def open(self, record: bytes, _now: float) -> bytes | None:
         """Return what the next record says, its kind first; None if there is nothing new in it.
 
         Raises:
@@ -127,10 +129,11 @@ class StreamSession:
         """Take what is neither a frame nor about the link, and return what is to be answered.
 
         Raises:
-            NoiseError: It is out of turn, or does not hold.
+            NoiseError: It is out of turn, or does not hold. No other exception leaves this
+                function.
         """
         if kind == REKEY:
-            return self._offered(content)
+            return self._offered(content, now)
         if kind == REKEYED:
             return self._accepted(content, now)
         return self._turned(now) if kind == TURN else ()
@@ -158,9 +161,11 @@ class StreamSession:
             psk=self._secret,
         )
 
-    def _offered(self, content: bytes) -> Sequence[Say]:
+    def _offered(self, content: bytes, now: float) -> Sequence[Say]:
         if self._is_initiator or self._next is not None or len(content) != HELLO_BYTES:
             raise NoiseError(_OUT_OF_TURN)
+        if now - self._keyed_at < REKEY_LEAST_S:
+            raise NoiseError("new keys were offered too soon")
         handshake = self._start()
         handshake.read_first(content)
         answer = handshake.write_second()

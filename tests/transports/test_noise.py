@@ -136,6 +136,12 @@ def test_both_sides_come_to_the_same_keys_and_each_way_has_its_own(psk: bytes | 
     assert len({one.send, one.receive, one.hash, one.chain}) == 4
 
 
+def test_keys_are_not_shown() -> None:
+    keys, _ = shaken(*two_sides())
+    for secret in (keys.send, keys.receive, keys.chain):
+        assert repr(secret) not in repr(keys)
+
+
 def test_another_prologue_makes_the_answer_worthless() -> None:
     near, far = two_sides(prologue=b"what a man in the middle made of it")
     far.read_first(near.write_first())

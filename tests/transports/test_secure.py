@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from typing_extensions import override
 
@@ -18,13 +18,14 @@ from transports.tickets import MemoryTickets
 
 
 def credentials() -> Credentials:
-    return Credentials({}, MemoryTickets(lambda: 0.0))
+    return Credentials(b"", {}, MemoryTickets(lambda: 0.0))
 
 
 class SecureContract(LinkContract):
     holds = 256 * 1024 + 16 * 1024
     patience = 100.0
     terms: ClassVar[Terms]
+    mode: ClassVar[Literal["stream", "datagram"]] = "stream"
 
     @override
     def run(self, main: Coroutine[Any, Any, None]) -> None:
@@ -35,8 +36,20 @@ class SecureContract(LinkContract):
     async def pair(self) -> AsyncIterator[tuple[Link, Link]]:
         one, other = MemoryLink.pair(**self.terms)
         near, far = await asyncio.gather(
-            secure(one, is_initiator=True, who=credentials(), random=Random(1).randbytes),
-            secure(other, is_initiator=False, who=credentials(), random=Random(2).randbytes),
+            secure(
+                one,
+                is_initiator=True,
+                who=credentials(),
+                random=Random(1).randbytes,
+                mode=self.mode,
+            ),
+            secure(
+                other,
+                is_initiator=False,
+                who=credentials(),
+                random=Random(2).randbytes,
+                mode=self.mode,
+            ),
         )
         yield near, far
 
@@ -58,3 +71,19 @@ class TestFar(SecureContract):
 class TestTinyWindow(SecureContract):
     holds = 1200 + 16 * 1024
     terms: ClassVar[Terms] = {"window": 1200, "latency": 0.001}
+
+
+class TestDatagramsWithoutLatency(TestWithoutLatency):
+    mode = "datagram"
+
+
+class TestDatagramsFarAndSlow(TestFarAndSlow):
+    mode = "datagram"
+
+
+class TestDatagramsFar(TestFar):
+    mode = "datagram"
+
+
+class TestDatagramsInATinyWindow(TestTinyWindow):
+    mode = "datagram"
