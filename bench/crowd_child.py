@@ -45,7 +45,7 @@ async def join(port: int, hub: Link, number: int) -> tuple[Meeting, SecureLink]:
     keys, link = friend(number)
     secret = pair_key(keys.sealing_secret, hub.sealing)
     assert secret is not None
-    who = Credentials({hub.device: secret}, MemoryTickets(time.monotonic))
+    who = Credentials(link.device, {hub.device: secret}, MemoryTickets(time.monotonic))
     tcp = await dial("127.0.0.1", port)
     session = await secure(tcp, is_initiator=True, who=who, random=os.urandom)
     assert session.peer == hub.device

@@ -144,7 +144,7 @@ class Peers:
         return await secure(
             link,
             is_initiator=is_initiator,
-            who=Credentials(keys, await self._kept_tickets()),
+            who=Credentials(self._node.me.device, keys, await self._kept_tickets()),
             random=self._node.around.random,
             ticket=ticket,
         )
