@@ -23,6 +23,7 @@ from mesh.cli.social import (
     unmute,
 )
 from mesh.cli.store import check, log
+from mesh.cli.vault import lock, unlock, wipe
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,6 +48,9 @@ for command in (
     bundle,
     log,
     check,
+    lock,
+    unlock,
+    wipe,
     doctor,
     demo,
     simulate,
