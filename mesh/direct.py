@@ -21,19 +21,13 @@ from ledger.views.timeline import FeedPost, Timeline
 from mesh import wiping
 from mesh.acquaintances import forget_links, keep_link
 from mesh.bundling import Bundling
-from mesh.config import Config
+from mesh.config import Config, ConfigError, load_config
 from mesh.contacts import Contacts
+from mesh.founding import forget_words, found, unshown
 from mesh.inventory import Inventory
 from mesh.news import News
-from mesh.node import (
-    SOCIAL_LOG,
-    Node,
-    Surroundings,
-    forget_words,
-    found,
-    open_node,
-    unshown,
-)
+from mesh.node import SOCIAL_LOG, Node, Surroundings, open_node
+from mesh.paths import CONFIG
 from mesh.rows import (
     AttachmentRow,
     Checked,
@@ -194,7 +188,11 @@ async def wipe_home(folder: Path, around: Surroundings | None = None) -> list[st
     Raises:
         PortError: There is none, another process keeps it, or something cannot be removed.
     """
-    return await wiping.wipe_home(folder, around or real_world(), Config().lock_wait_s)
+    try:
+        wait_s = load_config(folder / CONFIG).lock_wait_s
+    except ConfigError:  # it goes as well
+        wait_s = Config().lock_wait_s
+    return await wiping.wipe_home(folder, around or real_world(), wait_s)
 
 
 async def inspect_file(source: File, *, progress: Progress | None = None) -> Inspected:

@@ -8,20 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gossip.policy import Quota
-from ledger.block import SALT_BYTES
-from ledger.keys import DeviceKeys, PersonKey
-from ledger.kinds import device as device_kind
-from ledger.kinds import profile as profile_kind
-from ledger.store.base import ROLLED_BACK, Batch
 from ledger.views.people import Census
 from mesh.config import load_config
-from mesh.device_secrets import DEVICE, WORDS, Secrets
-from mesh.home import HomeError, explain, make_folder
-from mesh.opening import kept_of, open_store, seal_late, vault_of, vault_of_new
-from mesh.passphrase import PassphraseError, check_passphrase
-from mesh.paths import CONFIG, STORE
+from mesh.home import HomeError
+from mesh.opening import is_home, kept_of, open_store, seal_late, vault_of
+from mesh.passphrase import PassphraseError
+from mesh.paths import CONFIG
 from mesh.vault import LockedError
-from mesh.writer import Draft, Heads, Writer, runs_of
+from mesh.writer import Heads, Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,6 +24,7 @@ if TYPE_CHECKING:
     from ledger.link import Link
     from ledger.store.base import Store
     from ledger.views.people import People
+    from mesh.device_secrets import Secrets
     from mesh.vault import Vault
 
 SOCIAL_LOG: Final = 1
@@ -48,115 +43,6 @@ class Surroundings:
     now: Callable[[], int]
     random: Callable[[int], bytes]
     steady: Callable[[], float]
-
-
-def _is_home(folder: Path) -> bool:
-    try:
-        return (folder / STORE).exists()
-    except OSError as exc:
-        raise explain(exc, folder) from exc
-
-
-async def found(
-    folder: Path,
-    person: PersonKey,
-    name: str | None,
-    around: Surroundings,
-    *,
-    show_words: bool,
-    passphrase: str | None = None,
-) -> Secrets:
-    """Make ``folder`` the home of a new device of ``person``, in one transaction.
-
-    Args:
-        folder: A new or empty folder, or a home that was rolled back.
-        person: Signs the device's certificate, and is forgotten.
-        name: What the person wants to be called.
-        around: Clock and randomness.
-        show_words: Keep the words until ``forget_words`` says that they were shown.
-        passphrase: Guards the keys of a new home; None for nothing that does.
-
-    Raises:
-        HomeError: There is a home that is in order, or another person's.
-        LockedError: It is a home that is locked.
-        PassphraseError: The passphrase is none.
-    """
-    profile = None if name is None else profile_kind.Profile(around.now(), name)
-    if passphrase is not None:
-        check_passphrase(passphrase)
-    make_folder(folder)
-    had_store = _is_home(folder)
-    config = load_config(folder / CONFIG)
-    async with open_store(folder, config, around) as store:
-        kept = await kept_of(store)
-        if kept is None:
-            vault = await vault_of_new(folder, around, passphrase, had_store=had_store)
-        else:
-            if show_words or await store.note(ROLLED_BACK) is None:
-                raise HomeError(f"there is a home in {folder}; use it, or name another with --home")
-            if kept.me.person != person.signing.public:
-                raise HomeError(f"{folder} is another person's home; check the words, or --home")
-            vault = vault_of(folder, kept, around)
-        key = vault.key
-        keys = DeviceKeys.from_random(around.random(64))
-        secrets = Secrets(keys, person.signing.public, person.certify(keys.public))
-        device = device_kind.Device(
-            around.now(), keys.sealing_public, secrets.person, secrets.certificate
-        )
-        drafts = [Draft(0, device_kind.KIND, device.encode(around.random(SALT_BYTES)))]
-        if profile is not None:
-            body = profile.encode(around.random(SALT_BYTES))
-            drafts.append(Draft(SOCIAL_LOG, profile_kind.KIND, body))
-        heads = Heads(keys.signing)
-        words = key.seal(WORDS, person.entropy, around.random) if show_words else None
-        notes = {DEVICE: secrets.seal(key, around.random), WORDS: words, ROLLED_BACK: None}
-        runs = runs_of([heads.extend(draft) for draft in drafts])
-        await store.absorb(Batch(runs=runs, notes=notes), seen=around.now(), durable=True)
-        return secrets
-
-
-async def unshown(
-    folder: Path, around: Surroundings, passphrase: str | None = None
-) -> tuple[Secrets, PersonKey] | None:
-    """Return keys and words of a home whose words were not shown yet.
-
-    Args:
-        folder: Where it may be.
-        around: Clock and randomness.
-        passphrase: Opens it where it is locked; guards it from now on where nothing does.
-
-    Raises:
-        PassphraseError: It is locked, and the passphrase is missing or wrong.
-    """
-    if not _is_home(folder):
-        return None
-    async with open_store(folder, load_config(folder / CONFIG), around) as store:
-        kept, words = await kept_of(store), await store.note(WORDS)
-        if kept is None or words is None:
-            return None
-        vault = vault_of(folder, kept, around)
-        if vault.is_locked:
-            if passphrase is None:
-                raise PassphraseError(
-                    "the words were not shown yet, and the home is locked; run init again with its"
-                    " --passphrase-file"
-                )
-            await vault.unlock(passphrase)
-        elif passphrase is not None and not vault.has_passphrase:
-            await vault.guard(passphrase)
-        return kept.secrets(vault.key), PersonKey(vault.key.open(WORDS, words))
-
-
-async def forget_words(folder: Path, around: Surroundings) -> None:
-    """The words were shown: forget them.
-
-    Raises:
-        HomeError: There is no home.
-    """
-    if not _is_home(folder):
-        raise HomeError(f"there is no home in {folder}; make one with `passalong init`")
-    async with open_store(folder, load_config(folder / CONFIG), around) as store:
-        await store.set_note(WORDS, None)
 
 
 class Node:
@@ -283,7 +169,7 @@ async def open_node(
         StoreError: Its store cannot be used.
         VaultError: Nor can its vault.
     """
-    if not _is_home(folder):
+    if not is_home(folder):
         raise HomeError(f"there is no home in {folder}; make one with `passalong init`")
     config = load_config(folder / CONFIG)
     async with open_store(folder, config, around) as store:

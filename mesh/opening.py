@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from ledger.store.base import Batch
 from ledger.store.sqlite import SqliteStore
 from mesh.device_secrets import DEVICE, WORDS, Kept, read_kept
-from mesh.home import HomeError, locked
-from mesh.paths import STORE, VAULT
+from mesh.home import explain, locked
+from mesh.paths import STORE
 from mesh.vault import Vault, new_vault, open_vault
 from mesh.vault_file import clear_partial, read_vault
 
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from ledger.store.base import Store
     from mesh.config import Config
     from mesh.node import Surroundings
+
+
+def is_home(folder: Path) -> bool:
+    """Say whether there is a store in ``folder``.
+
+    Raises:
+        HomeError: Nobody can say.
+    """
+    try:
+        return (folder / STORE).exists()
+    except OSError as exc:
+        raise explain(exc, folder) from exc
 
 
 @asynccontextmanager
@@ -112,19 +124,3 @@ def vault_of(folder: Path, kept: Kept, around: Surroundings, *, is_command: bool
     """
     name = kept.vault if kept.is_sealed else None
     return open_vault(folder, name, around, is_command=is_command)
-
-
-async def vault_of_new(
-    folder: Path, around: Surroundings, passphrase: str | None, *, had_store: bool
-) -> Vault:
-    """Make the vault of a home that is being made; one that an init left that died is replaced.
-
-    Raises:
-        HomeError: There is a vault whose store is gone: what it opens may come back.
-        PassphraseError: The passphrase is none.
-    """
-    if not had_store and (folder / VAULT).exists():
-        raise HomeError(
-            f"{folder} has a vault and no store; put store.db back, or name another with --home"
-        )
-    return await new_vault(folder, around, passphrase)

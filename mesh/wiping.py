@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ledger.errors import StoreError
 from ledger.store.base import Batch
+from ledger.store.migrations import APPLICATION_ID
 from ledger.store.sqlite import SqliteStore
 from mesh.device_secrets import DEVICE, WORDS
 from mesh.home import HomeError, explain, locked, sync_folder
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mesh.node import Surroundings
 
 _STORE_FILES: Final = (f"{STORE}-wal", f"{STORE}-shm", f"{STORE}-journal", STORE)
+_HEAD_BYTES: Final = 100
+_PROGRAM_AT: Final = 68
 _REST: Final = (*_STORE_FILES, CONFIG, f".{CONFIG}.partial")
 
 
@@ -41,7 +44,7 @@ async def wipe_home(folder: Path, around: Surroundings, wait_s: float) -> list[s
     Raises:
         HomeError: There is no home, another process keeps it, or something cannot be removed.
     """
-    if not any((folder / name).exists() for name in (STORE, VAULT, f".{VAULT}.partial")):
+    if not _is_ours(folder):
         raise HomeError(f"there is no home in {folder}; nothing was wiped")
     async with locked(folder, wait_s):
         forget_key(folder)
@@ -53,6 +56,26 @@ async def wipe_home(folder: Path, around: Surroundings, wait_s: float) -> list[s
         _sync(folder)
         _remove(folder / LOCK)
     return _leave(folder)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Say whether there is a home, or what is left of one; another's ``store.db`` is none."""
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
+        if STORE in names and VAULT not in names and _is_of_another(folder / STORE):
+            return False
+    except OSError as exc:
+        raise explain(exc, folder) from exc
+    is_left = LOCK in names and names <= {*_REST, LOCK}
+    return is_left or not names.isdisjoint((STORE, VAULT, f".{VAULT}.partial"))
+
+
+def _is_of_another(store: Path) -> bool:
+    """Say whether a file is a database of another program (SQLite's file format, 1.3)."""
+    with store.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    program = int.from_bytes(head[_PROGRAM_AT : _PROGRAM_AT + 4], "big")
+    return head.startswith(b"SQLite format 3\0") and program != APPLICATION_ID
 
 
 async def _erase_keys(folder: Path, around: Surroundings) -> None:

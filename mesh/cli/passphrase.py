@@ -22,6 +22,11 @@ passphrase_option = click.option(
 )
 
 
+def has_keyboard() -> bool:
+    """Say whether a person can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def read_passphrase(file: str | None, *, is_new: bool = False) -> str:
     """Return a passphrase.
 
@@ -34,7 +39,7 @@ def read_passphrase(file: str | None, *, is_new: bool = False) -> str:
     """
     if file is not None:
         return read_text(file, "the passphrase")
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not has_keyboard():
         raise PortError("there is no keyboard to type a passphrase at; use --passphrase-file FILE")
     if is_new:
         click.echo(_ADVICE, err=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from mesh.cli.call import Call, pass_call, run
 from mesh.cli.frame import Command
-from mesh.cli.passphrase import passphrase_option, read_passphrase
+from mesh.cli.passphrase import has_keyboard, passphrase_option, read_passphrase
 from mesh.port import PortError
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def wipe(call: Call, yes: bool) -> None:
 
 
 def _confirm(call: Call) -> None:
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not has_keyboard():
         raise PortError("nobody is there to be asked; use --yes")
     try:
         me = call.ask(lambda port, _: port.whoami(), "opening the home")
