@@ -117,4 +117,8 @@ class Bundling:
 
     async def inspect_bundle(self, source: File) -> Inspected:
         """Say what a bundle holds."""
-        return await asyncio.to_thread(inspect_bundle, source, keys=self._keys())
+        keys = self._keys()
+        found = await asyncio.to_thread(inspect_bundle, source, keys=keys)
+        if keys is None and found.slots:
+            raise LockedError
+        return found

@@ -168,7 +168,7 @@ class NodePort(Protocol):
     async def lock(self, passphrase: str | None = None, *, new: bool = False) -> None:
         """Use the device's keys no longer: until ``unlock`` the node only carries.
 
-        What needs them is refused: writing, sealed bundles, recognising contacts.
+        What needs them is refused: writing, sealed bundles either way, recognising contacts.
 
         Args:
             passphrase: Guards the keys from now on; needed where none does yet.

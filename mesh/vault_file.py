@@ -33,7 +33,9 @@ _CHECK_BYTES: Final = 8
 _FILE: Final = context("vault/file")
 _WRAP: Final = context("vault/wrap")
 _PARTIAL: Final = f".{VAULT}.partial"
-_PLAIN: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SAFELY: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | _SAFELY
+_WRITE: Final = os.O_RDWR | _SAFELY
 
 
 class VaultError(PassalongError):
@@ -160,12 +162,14 @@ def read_vault(folder: Path) -> VaultFile | None:
     """
     path = folder / VAULT
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, _READ), "rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
-    except OSError as exc:
-        raise VaultError(f"{path} cannot be read: {exc.strerror}; check its permissions") from exc
+    except OSError as exc:  # a link too: what it leads to could not be wiped
+        raise VaultError(
+            f"{path} cannot be read: {exc.strerror}; check that it is a file, and its permissions"
+        ) from exc
     try:
         return VaultFile.decode(raw)
     except InvalidError as exc:
@@ -228,7 +232,7 @@ def destroy(path: Path) -> None:
 def _open_old(path: Path) -> int | None:
     """Open a file of which this is the only name; None if there is none, or it is no such file."""
     try:
-        descriptor = os.open(path, _PLAIN)
+        descriptor = os.open(path, _WRITE)
     except OSError:
         return None
     if os.fstat(descriptor).st_nlink == 1 and path.is_file():

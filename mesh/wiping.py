@@ -44,8 +44,7 @@ async def wipe_home(folder: Path, around: Surroundings, wait_s: float) -> list[s
     Raises:
         HomeError: There is no home, another process keeps it, or something cannot be removed.
     """
-    if not _is_ours(folder):
-        raise HomeError(f"there is no home in {folder}; nothing was wiped")
+    folder = _home(folder)
     async with locked(folder, wait_s):
         forget_key(folder)
         destroy(folder / VAULT)
@@ -56,6 +55,14 @@ async def wipe_home(folder: Path, around: Surroundings, wait_s: float) -> list[s
         _sync(folder)
         _remove(folder / LOCK)
     return _leave(folder)
+
+
+def _home(folder: Path) -> Path:
+    """Return the folder itself, where links lead to it."""
+    folder = folder.resolve()
+    if not _is_ours(folder):
+        raise HomeError(f"there is no home in {folder}; nothing was wiped")
+    return folder
 
 
 def _is_ours(folder: Path) -> bool:

@@ -22,9 +22,10 @@ _DIGITS: Final = 8
 @click.option("--new-passphrase", "new", is_flag=True, help="Change the passphrase, then lock.")
 @pass_call
 def lock(call: Call, file: str | None, new: bool) -> None:
-    """Lock this home: it carries for others, and nobody can write or read in your name.
+    """Lock this home: it only carries, until its passphrase is given.
 
-    The first time a passphrase is set. Without it only your 24 words bring you back.
+    The first time a passphrase is set. Nobody can tell it to you again; then only your 24 words
+    bring you back, on a new device.
     """
     from mesh.cli.parts import Sentence  # noqa: PLC0415
     from mesh.direct import has_passphrase  # noqa: PLC0415
@@ -43,7 +44,10 @@ def lock(call: Call, file: str | None, new: bool) -> None:
 )
 @pass_call
 def unlock(call: Call, file: str | None, forget: bool) -> None:
-    """Unlock this home: until lock, or the end of the running node or of this login."""
+    """Unlock this home, for the running node or this login.
+
+    Where a node runs, it keeps the key in memory until lock or its end; else this login does.
+    """
     from mesh.cli.parts import Sentence  # noqa: PLC0415
     from mesh.direct import has_passphrase  # noqa: PLC0415
 

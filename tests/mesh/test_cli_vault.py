@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import click
 import pytest
 
 from mesh.doctor import Finding, examine
-from mesh.home import locked
+from mesh.home import HomeError, locked
 from mesh.paths import LOCK, STORE, VAULT
 from tests.mesh.cli_support import Passalong, settle
 from tests.mesh.places import HOLD, process
@@ -193,11 +194,9 @@ def test_init_with_a_passphrase_makes_a_locked_home(
 def test_init_says_that_the_home_is_locked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str
 ) -> None:
-    assert (
-        "passalong unlock"
-        in Passalong(tmp_path / "b", capsys)("init", "--passphrase-file", file).out
-    )
-    assert "passalong unlock" not in Passalong(tmp_path / "c", capsys)("init").out
+    locked_home, open_home = (Passalong(tmp_path / name, capsys) for name in ("a", "b"))
+    assert "passalong unlock" in locked_home("init", "--passphrase-file", file).out
+    assert "passalong unlock" not in open_home("init").out
 
 
 def test_init_takes_the_passphrase_from_standard_input(
@@ -221,9 +220,9 @@ def test_a_home_is_wiped(ann: Passalong) -> None:
     assert ann.json("init", "--name", "Eve")["name"] == "Eve"
 
 
-@pytest.mark.parametrize("with_digits", [False, True])
+@pytest.mark.parametrize("by", ["name", "digits"])
 def test_who_wipes_types_whose_home_it_is(
-    ann: Passalong, keyboard: Callable[..., list[str]], with_digits: bool
+    ann: Passalong, keyboard: Callable[..., list[str]], by: str
 ) -> None:
     digits = ann.json("whoami")["person"][:8]
     for wrong in ("Bob", "ann", digits[:7], "y", "yes", f"{digits[:-1]}g"):
@@ -231,7 +230,7 @@ def test_who_wipes_types_whose_home_it_is(
         assert "nothing was wiped" in ann("wipe").refusal
         assert f"Ann or {digits}" in asked[0]
     assert ann.json("post", "still there")["seq"] == 2
-    keyboard(digits.upper() if with_digits else "Ann ")
+    keyboard(digits.upper() if by == "digits" else "Ann ")
     assert ann("wipe").status == 0
     assert not ann.home.exists()
 
@@ -260,13 +259,11 @@ def test_what_is_not_ours_stays_and_is_named(ann: Passalong) -> None:
 
 
 def test_a_folder_that_is_no_home_is_not_wiped(ann: Passalong, tmp_path: Path) -> None:
-    ann.home = tmp_path / "other"  # type: ignore[misc]
+    ann.home = tmp_path / "other"
     ann.home.mkdir()
     for name in ("config.toml", "photo.jpg", LOCK):
         (ann.home / name).write_bytes(b"mine")
     assert "no home" in ann("wipe", "--yes").refusal
-    import sqlite3
-
     (ann.home / "photo.jpg").unlink()
     database = sqlite3.connect(ann.home / STORE)
     database.execute("CREATE TABLE t (a)")
@@ -295,8 +292,6 @@ def test_a_damaged_home_is_wiped_for_yes_alone(
 
 
 async def test_who_waited_for_the_lock_of_a_home_that_was_wiped_is_told(tmp_path: Path) -> None:
-    from mesh.home import HomeError
-
     tmp_path.joinpath("home").mkdir()
     waiting: list[asyncio.Task[None]] = []
 
@@ -310,6 +305,15 @@ async def test_who_waited_for_the_lock_of_a_home_that_was_wiped_is_told(tmp_path
         (tmp_path / "home" / LOCK).unlink()
     with pytest.raises(HomeError, match="was wiped"):
         await waiting[0]
+
+
+def test_a_home_that_a_link_leads_to_is_wiped(
+    ann: Passalong, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = ann.home.with_name("link")
+    link.symlink_to(ann.home)
+    assert Passalong(link, capsys).json("wipe", "--yes") == {"wiped": True, "left": []}
+    assert not ann.home.exists()
 
 
 # --- doctor -------------------------------------------------------------------------------------

@@ -220,9 +220,17 @@ def test_a_box_of_another_key_under_the_right_passphrase_opens_nothing() -> None
         forged.unwrap(PASSPHRASE)
 
 
-def test_a_folder_or_nothing_readable_in_its_place_is_said(tmp_path: Path) -> None:
-    (tmp_path / VAULT).mkdir()
-    with pytest.raises(VaultError, match="cannot be read: Is a directory"):
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (Path.mkdir, "cannot be read: Is a directory"),
+        (lambda path: path.symlink_to("/dev/zero"), "cannot be read: .*; check that it is a file"),
+        (os.mkfifo, "is damaged"),
+    ],
+)
+def test_what_is_no_file_is_said(tmp_path: Path, make: Callable[[Path], object], why: str) -> None:
+    make(tmp_path / VAULT)
+    with pytest.raises(VaultError, match=why):
         read_vault(tmp_path)
 
 

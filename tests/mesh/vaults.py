@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.mesh.places import World
 
 CHEAP: Final = Cost(1, 8 << 10)
-PASSPHRASE: Final = "a carrier passes by at noon"
+PASSPHRASE: Final = "a carrier passes by at noon"  # noqa: S105  of homes in tests
 OTHER: Final = "another carrier passes by at night"
 
 
