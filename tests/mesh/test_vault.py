@@ -375,10 +375,11 @@ async def test_what_was_signed_before_is_written_and_what_waits_is_refused(
         second = asyncio.create_task(port.post("waits"))
         locking = asyncio.create_task(port.lock())
         await is_leaving.wait()
-        # then locking waits for the first
-        assert not locking.done()
+        is_waiting = not locking.done()
         may_end.set()
         await locking
+        # then locking waited for the first
+        assert is_waiting
         assert first.done()
         assert (await first).seq == 3
         with pytest.raises(LockedError):

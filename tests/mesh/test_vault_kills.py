@@ -18,7 +18,8 @@ from mesh.login_session import keep_key
 from mesh.opening import is_home
 from mesh.passphrase import PassphraseError
 from mesh.paths import STORE, VAULT
-from mesh.vault_file import VaultError, read_vault
+from mesh.store_key import StoreKey
+from mesh.vault_file import VaultError, VaultFile, read_vault
 from tests.mesh.places import World
 from tests.mesh.vaults import (
     OTHER,
@@ -193,10 +194,19 @@ def test_an_init_that_is_killed_leaves_no_home_or_one_whose_words_come_again(
 ) -> None:
     resumed: list[bool] = []
     for home in victims.each("init", tmp_path / "nothing"):
+        assert not lies_open(home)
         asyncio.run(init_again(home, resumed))
         asyncio.run(can_write(home))
     assert (resumed[0], resumed[-1]) == (False, True)
     assert resumed == sorted(resumed)
+
+
+def lies_open(home: Path) -> bool:
+    """Say whether there is a vault, finished or not, that needs no passphrase."""
+    found = [
+        path.read_bytes() for path in (home / VAULT, home / f".{VAULT}.partial") if path.exists()
+    ]
+    return any(isinstance(VaultFile.decode(raw).held, StoreKey) for raw in found if raw)
 
 
 async def init_again(home: Path, resumed: list[bool]) -> None:
