@@ -117,11 +117,11 @@ class Node:
                 raise PassphraseError("give the new passphrase")
             self._vault.lock()
             self._secrets = None
+            self._turned()
             try:
                 self._vault.leave_login()
             finally:
                 await self.writer.lock()
-                self._turned()
 
     async def unlock(self, passphrase: str, *, forget: bool = False) -> None:
         """Use the keys again; see ``NodePort``."""

@@ -149,7 +149,7 @@ class Vault:
             raise PassphraseError("that was tried a moment ago; wait a second and try again")
         try:
             return await asyncio.to_thread(self._file.unwrap, passphrase)
-        except WrongPassphraseError:
+        except (WrongPassphraseError, asyncio.CancelledError):  # who gives up has tried as well
             self._refused_until = self._around.steady() + PAUSE_S
             raise
 

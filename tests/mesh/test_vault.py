@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import shutil
+import threading
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -206,6 +207,32 @@ async def test_of_many_wrong_tries_at_once_one_is_made(
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
     assert len(tries) == 1
     assert sum(isinstance(one, WrongPassphraseError) for one in outcomes) == 1
+
+
+async def test_who_gives_up_waiting_has_tried(
+    home: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await settled(home, world, PASSPHRASE)
+    began, may_end = threading.Event(), threading.Event()
+    unwrap = VaultFile.unwrap
+
+    def slow(file: VaultFile, passphrase: str) -> StoreKey:
+        began.set()
+        may_end.wait()
+        return unwrap(file, passphrase)
+
+    async with opened(home, world) as (port, node):
+        with monkeypatch.context() as patch:
+            patch.setattr(VaultFile, "unwrap", slow)
+            trying = asyncio.create_task(port.unlock(PASSPHRASE))
+            await asyncio.to_thread(began.wait)
+            trying.cancel()
+            may_end.set()
+            with pytest.raises(asyncio.CancelledError):
+                await trying
+        with pytest.raises(PassphraseError, match="wait a second"):
+            await port.unlock(PASSPHRASE)
+        assert node.is_locked
 
 
 async def test_who_listens_hears_of_locking_and_unlocking(home: Path, world: World) -> None:
