@@ -120,7 +120,7 @@ async def acknowledge(bearer: Bearer, reader: BundleReader, contents: Contents) 
         The notes, of which None are to be removed; None if it acknowledges nothing.
     """
     header, end, row = reader.header, reader.end, _row(reader)
-    if header is None or end is None or row is None or header.device == bearer.keys.public:
+    if header is None or end is None or row is None or header.device == bearer.policy.device:
         return None
     person = await person_of_writer(bearer.store, header.device)
     account = await account_of(bearer, header.device, person or header.device)

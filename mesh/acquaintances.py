@@ -128,6 +128,7 @@ class Acquaintances:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        node.listen(self.forget)
         self._found: dict[bytes, Known] | None = None
         self._persons: frozenset[bytes] = frozenset()
 
@@ -142,7 +143,9 @@ class Acquaintances:
             self.forget()
 
     async def all(self) -> Mapping[bytes, Known]:
-        """Return them, by device."""
+        """Return them, by device; none while the home is locked."""
+        if self._node.is_locked:
+            return {}
         if self._found is None:
             found = await find_acquaintances(self._node)
             self._persons = frozenset({one.person for one in found} | {self._node.me.person})

@@ -22,6 +22,7 @@ from gossip.sealing import MAX_SLOTS, Sealer
 from mesh.lacking import arrived, find_lacking
 from mesh.parts import END_BYTES, FRAME_OVERHEAD_BYTES, BundleError
 from mesh.readers import account_of
+from mesh.vault import LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -81,7 +82,7 @@ class Address:
         self._readers = readers
         self._accounts = accounts
         self._header = SealedHeader(
-            readers.bearer.keys.public, bytes(NAME_BYTES), 1, 1, (), tuple(frontier)
+            readers.bearer.policy.device, bytes(NAME_BYTES), 1, 1, (), tuple(frontier)
         )
         self._rows: list[tuple[bytes, bytes]] = []
 
@@ -114,8 +115,14 @@ class Address:
         """Say what the export covers, and that there is one; return how its parts are begun.
 
         The count is durable before this returns: it must never stand in two exports.
+
+        Raises:
+            LockedError: The home is locked; it cannot sign.
         """
         bearer = self._readers.bearer
+        if bearer.keys is None:
+            raise LockedError
+        signing = bearer.keys.signing
         covered = [await self._covered(account, chosen) for account in self._accounts]
         count = recall_count(await bearer.store.note(COUNT)) + 1
         await bearer.store.set_note(COUNT, remember_count(count))
@@ -126,7 +133,7 @@ class Address:
         def make(part: int) -> BundleWriter:
             sealer = Sealer(sealing, bearer.random(SEED_BYTES))
             said = replace(header, part=part, rows=sealer.rows(rows))
-            return SealedWriter(sealer, bearer.keys.signing, said)
+            return SealedWriter(sealer, signing, said)
 
         return make
 

@@ -207,7 +207,7 @@ async def depositor_of(reader: BundleReader | None, bearer: Bearer | None) -> by
     if bearer is None or reader is None or reader.end is None or reader.damage is not None:
         return STRANGER
     header = reader.header
-    if header is None or header.device == bearer.keys.public:
+    if header is None or header.device == bearer.policy.device:
         return STRANGER
     person = await person_of_writer(bearer.store, header.device)
     is_known = person == bearer.policy.person or person in bearer.policy.followed

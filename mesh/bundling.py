@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gossip.bundle import SealedForOthersError
 from mesh.addressing import Readers
 from mesh.readers import Bearer, find_readers
 from mesh.sneakernet import BundleError, export_bundle, import_bundle, inspect_bundle
 from mesh.stick_folder import import_folder
+from mesh.vault import LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ledger.keys import DeviceKeys
     from mesh.contacts import Contacts
     from mesh.inventory import Inventory
     from mesh.node import Node
@@ -55,6 +58,8 @@ class Bundling:
         """Write a bundle."""
         if part_bytes is not None and not isinstance(target, Path):
             raise BundleError("parts are files; name a file, not a pipe")
+        if seal and self._node.is_locked:
+            raise LockedError
         async with self._exporting, self._inventory.mail() as mailbag:
             bearer = await self._bearer()
             readers = await self._readers(bearer, to, seal=seal) if to or seal else None
@@ -78,23 +83,31 @@ class Bundling:
 
     async def _bearer(self) -> Bearer:
         node = self._node
-        return Bearer(
-            node.store, node.secrets.keys, await self._inventory.policy(), node.around.random
-        )
+        policy = await self._inventory.policy()
+        return Bearer(node.store, self._keys(), policy, node.around.random)
+
+    def _keys(self) -> DeviceKeys | None:
+        return None if self._node.is_locked else self._node.secrets.keys
 
     async def import_bundle(self, source: File, *, progress: Progress | None) -> Imported:
         """Take in a bundle."""
         before = self._inventory.let_go
         async with self._inventory.mail() as mailbag:
-            done = await import_bundle(
-                self._node.writer,
-                source,
-                own=self._node.me.device,
-                bearer=await self._bearer(),
-                mailbag=mailbag,
-                seen=self._node.around.now(),
-                progress=progress,
-            )
+            bearer = await self._bearer()
+            try:
+                done = await import_bundle(
+                    self._node.writer,
+                    source,
+                    own=self._node.me.device,
+                    bearer=bearer,
+                    mailbag=mailbag,
+                    seen=self._node.around.now(),
+                    progress=progress,
+                )
+            except SealedForOthersError:
+                if bearer.keys is None:  # nobody knows for whom
+                    raise LockedError from None
+                raise
         short = [_SHORT_OF_ROOM] if self._inventory.let_go > before else []
         return replace(done, warnings=[*done.warnings, *short])
 
@@ -104,5 +117,8 @@ class Bundling:
 
     async def inspect_bundle(self, source: File) -> Inspected:
         """Say what a bundle holds."""
-        keys = self._node.secrets.keys
-        return await asyncio.to_thread(inspect_bundle, source, keys=keys)
+        keys = self._keys()
+        found = await asyncio.to_thread(inspect_bundle, source, keys=keys)
+        if keys is None and found.slots:
+            raise LockedError
+        return found

@@ -14,20 +14,16 @@ from ledger.keys import PersonKey
 from ledger.kinds.body import Reference
 from ledger.kinds.post import KIND, Post
 from ledger.link import Link
+from mesh import wiping
 from mesh.acquaintances import forget_links, keep_link
 from mesh.bundling import Bundling
+from mesh.config import Config, ConfigError, load_config
 from mesh.contacts import Contacts
+from mesh.founding import forget_words, found, unshown
 from mesh.inventory import Inventory
 from mesh.news import News
-from mesh.node import (
-    SOCIAL_LOG,
-    Node,
-    Surroundings,
-    forget_words,
-    found,
-    open_node,
-    unshown,
-)
+from mesh.node import SOCIAL_LOG, Node, Surroundings, open_node
+from mesh.paths import CONFIG
 from mesh.peers import Peers
 from mesh.reading import Reading
 from mesh.rows import (
@@ -44,6 +40,7 @@ from mesh.rows import (
     WhoAmI,
 )
 from mesh.sneakernet import inspect_bundle
+from mesh.vault_file import Wrapped, read_vault
 from mesh.visits import Visits
 from mesh.writer import Draft
 
@@ -87,21 +84,33 @@ def _steady() -> float:
     return time.monotonic()
 
 
-async def init_home(folder: Path, name: str | None, around: Surroundings | None = None) -> NewHome:
+async def init_home(
+    folder: Path,
+    name: str | None,
+    around: Surroundings | None = None,
+    *,
+    passphrase: str | None = None,
+) -> NewHome:
     """Make a home for a new person; or give again the words of one whose were never shown.
 
+    Args:
+        folder: Where.
+        name: What the person wants to be called.
+        around: Clocks and randomness; None for the machine's.
+        passphrase: Guards the device's keys, which are locked then; None for nothing that does.
+
     Raises:
-        PortError: There is a home already, or the folder cannot be used.
+        PortError: There is a home already, or the folder or the passphrase cannot be used.
     """
     around = around or real_world()
-    waiting = await unshown(folder, around)
+    waiting = await unshown(folder, around, passphrase)
     if waiting is not None:
         secrets, person = waiting
         async with open_port(folder, around) as port:
             name = (await port.whoami()).name
     else:
         person = PersonKey(around.random(32))
-        secrets = await found(folder, person, name, around, show_words=True)
+        secrets = await found(folder, person, name, around, show_words=True, passphrase=passphrase)
     return NewHome(
         secrets.person, secrets.keys.public, name, person.words, resumed=waiting is not None
     )
@@ -128,14 +137,48 @@ async def restore_home(
 
 
 @asynccontextmanager
-async def open_port(folder: Path, around: Surroundings | None = None) -> AsyncIterator[NodePort]:
+async def open_port(
+    folder: Path, around: Surroundings | None = None, *, is_command: bool = False
+) -> AsyncIterator[NodePort]:
     """Open the home in ``folder`` for as long as the context lasts.
+
+    Args:
+        folder: Where it is.
+        around: Clocks and randomness; None for the machine's.
+        is_command: Whether it is for one short command: unlocking it then lasts as long as the
+            login.
 
     Raises:
         PortError: There is none, another process keeps it, or it cannot be used.
     """
-    async with open_node(folder, around or real_world()) as node:
+    async with open_node(folder, around or real_world(), is_command=is_command) as node:
         yield DirectPort(node)
+
+
+def has_passphrase(folder: Path) -> bool:
+    """Say whether a passphrase guards the keys of the home in ``folder``; nothing is opened.
+
+    Raises:
+        PortError: Its vault is damaged.
+    """
+    vault = read_vault(folder)
+    return vault is not None and isinstance(vault.held, Wrapped)
+
+
+async def wipe_home(folder: Path, around: Surroundings | None = None) -> list[str]:
+    """Destroy the keys of the home in ``folder``, then all that is in it.
+
+    Returns:
+        Names of what is left there, because it is not ours.
+
+    Raises:
+        PortError: There is none, another process keeps it, or something cannot be removed.
+    """
+    try:
+        wait_s = load_config(folder / CONFIG).lock_wait_s
+    except ConfigError:  # it goes as well
+        wait_s = Config().lock_wait_s
+    return await wiping.wipe_home(folder, around or real_world(), wait_s)
 
 
 async def inspect_file(source: File, *, progress: Progress | None = None) -> Inspected:
@@ -281,8 +324,8 @@ class DirectPort:
             name=(await node.people()).name(node.me.person),
             running=since is not None,
             running_s=None if since is None else int(node.around.steady() - since),
-            locked=False,
-            has_passphrase=False,
+            locked=node.is_locked,
+            has_passphrase=node.has_passphrase,
             transports=self.listening(),
             peers=len(self.peers_here),
             logs=len(await node.store.logs()),
@@ -301,6 +344,14 @@ class DirectPort:
     async def settle(self) -> None:
         """Let go mail that has lived, and keep how much time has passed; see ``Mailbag.settle``."""
         await self._inventory.mailbag()
+
+    async def lock(self, passphrase: str | None = None, *, new: bool = False) -> None:
+        await self._node.lock(passphrase, new=new)
+        self._news.tell("status")
+
+    async def unlock(self, passphrase: str, *, forget: bool = False) -> None:
+        await self._node.unlock(passphrase, forget=forget)
+        self._news.tell("status")
 
     def changes(self) -> AsyncIterator[AbstractSet[Subject]]:
         return self._news.watch()

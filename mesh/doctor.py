@@ -66,7 +66,7 @@ async def examine(folder: Path, now: int, encoding: str) -> list[Finding]:
     surroundings = [_terminal(encoding), _clock(now)]
     radios = Finding("radios", "ok", "not in this version")
     home = [*_folder(folder), _space(folder), _sqlite(folder), await _opening(folder)]
-    return [*machine, *surroundings, radios, *home]
+    return [*machine, *surroundings, radios, *home, _keys(folder)]
 
 
 def _python() -> Finding:
@@ -232,3 +232,21 @@ async def _opening(folder: Path) -> Finding:
     except PortError as exc:
         return Finding("store", "fail", str(exc), "see there; nothing was changed")
     return Finding("store", "ok", "opens, and nobody else has it")
+
+
+def _keys(folder: Path) -> Finding:
+    if not (folder / STORE).exists():
+        return Finding("keys", "ok", "none yet")
+    try:
+        from mesh.direct import has_passphrase  # noqa: PLC0415
+        from mesh.port import PortError  # noqa: PLC0415
+    except ImportError as exc:
+        return Finding("keys", "fail", str(exc), "see to the failures above first")
+    try:
+        is_guarded = has_passphrase(folder)
+    except PortError as exc:
+        return Finding("keys", "fail", str(exc), "see there; nothing was changed")
+    if is_guarded:
+        return Finding("keys", "ok", "a passphrase guards them on the disk")
+    detail = "whoever gets at the disk can use them"
+    return Finding("keys", "warn", detail, "passalong lock, which asks for a passphrase")

@@ -76,6 +76,8 @@ async def locked(folder: Path, wait_s: float) -> AsyncIterator[None]:
         raise explain(exc, folder) from exc
     try:
         await _take(descriptor, folder, wait_s)
+        if os.fstat(descriptor).st_nlink == 0:
+            raise HomeError(f"the home in {folder} was wiped meanwhile; look whether it is there")
         yield
     finally:
         os.close(descriptor)

@@ -10,9 +10,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from transports.recognition import Credentials
-from transports.secure import secure
-
 from gossip.policy import Peer
 from gossip.session import State
 from mesh.acquaintances import Acquaintances
@@ -20,12 +17,11 @@ from mesh.meeting import open_meeting
 from mesh.rows import PeerRow
 from mesh.tickets import KeptTickets
 from transports.base import LinkError
+from transports.recognition import Credentials
+from transports.secure import secure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from transports.secure import SecureLink
-    from transports.tickets import Ticket
 
     from ledger.views.people import People
     from mesh.inventory import Inventory
@@ -33,6 +29,8 @@ if TYPE_CHECKING:
     from mesh.news import News
     from mesh.node import Node
     from transports.base import Link
+    from transports.secure import SecureLink
+    from transports.tickets import Ticket
 
 ALIVE_S: Final = 2.0
 """How long a link has to answer when another one to the same device is there."""

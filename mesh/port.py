@@ -188,6 +188,26 @@ class NodePort(Protocol):
         """
         ...
 
+    async def lock(self, passphrase: str | None = None, *, new: bool = False) -> None:
+        """Use the device's keys no longer: until ``unlock`` the node only carries.
+
+        What needs them is refused: writing, sealed bundles either way, recognising contacts.
+
+        Args:
+            passphrase: Guards the keys from now on; needed where none does yet.
+            new: Take it in place of the one that does.
+        """
+        ...
+
+    async def unlock(self, passphrase: str, *, forget: bool = False) -> None:
+        """Use the keys again. A second must pass after a passphrase that was wrong.
+
+        Args:
+            passphrase: What guards them.
+            forget: Guard them with nothing from now on.
+        """
+        ...
+
     def changes(self) -> AsyncIterator[AbstractSet[Subject]]:
         """Yield what a face may have to show anew, as things change, until it is closed.
 

@@ -64,13 +64,13 @@ class Bearer:
 
     Attributes:
         store: What it holds.
-        keys: Its device's.
+        keys: Its device's; None while it is locked.
         policy: What it cares about; the same as in meetings.
         random: Gives so many random bytes.
     """
 
     store: Store
-    keys: DeviceKeys
+    keys: DeviceKeys | None
     policy: Policy
     random: Callable[[int], bytes]
 

@@ -147,8 +147,9 @@ class StickRow:
 
     Attributes:
         file: Its name.
-        outcome: ``taken``, ``damaged`` (what was whole was taken), ``sealed for others``, ``not a
-            bundle`` or ``unreadable``.
+        outcome: ``taken``, ``damaged`` (what was whole was taken), ``sealed for others``,
+            ``sealed`` (for whom nobody can say while this home is locked), ``not a bundle`` or
+            ``unreadable``.
         imported: What came out of it, if anything could.
         problem: Why not all did.
     """

@@ -10,6 +10,7 @@ from gossip.bundle import NotABundleError, SealedForOthersError
 from mesh.home import HomeError, explain
 from mesh.parts import BundleError
 from mesh.rows import Stick, StickRow
+from mesh.vault import LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,6 +100,8 @@ async def _row(file: Path, take: Callable[[Path], Awaitable[Imported]]) -> Stick
         imported = await take(file)
     except SealedForOthersError:
         return StickRow(file.name, "sealed for others", None, None)
+    except LockedError as exc:
+        return StickRow(file.name, "sealed", None, str(exc))
     except NotABundleError as exc:
         return StickRow(file.name, "not a bundle", None, str(exc))
     except (BundleError, HomeError) as exc:

@@ -23,6 +23,7 @@ from ledger.block import (
 from ledger.errors import InvalidError, PassalongError, StoreError
 from ledger.run import Run
 from ledger.store.base import ROLLED_BACK, Batch
+from mesh.vault import LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -73,23 +74,42 @@ class _Head:
 
 @dataclass(slots=True)
 class Heads:
-    """Where a device's logs end; ``extend`` signs what comes next."""
+    """Where a device's logs end; ``extend`` signs what comes next.
 
-    key: SigningKey
+    Attributes:
+        key: The device's; None while the home is locked.
+        ends: By number of the log.
+    """
+
+    key: SigningKey | None
     ends: dict[int, _Head] = field(default_factory=dict)
 
     @classmethod
     def of(cls, key: SigningKey, logs: Iterable[Log]) -> Heads:
         """Take the ends from what a store holds of the device."""
+        heads = cls.locked(key.public, logs)
+        heads.key = key
+        return heads
+
+    @classmethod
+    def locked(cls, device: bytes, logs: Iterable[Log]) -> Heads:
+        """Do so without its key."""
         ends = {
             log.number: _Head(log.joined.high, log.joined.tip)
             for log in logs
-            if log.author == key.public and log.joined is not None
+            if log.author == device and log.joined is not None
         }
-        return cls(key, ends)
+        return cls(None, ends)
 
     def extend(self, draft: Draft) -> Block:
-        """Sign ``draft`` as the next block of its log."""
+        """Sign ``draft`` as the next block of its log.
+
+        Raises:
+            LockedError: The home is locked.
+            InvalidError: The draft makes no block.
+        """
+        if self.key is None:
+            raise LockedError
         end = self.ends.get(draft.log)
         if end is None:
             end = _Head(0, self.ends[0].id if draft.log else ZEROS)
@@ -154,6 +174,7 @@ class Writer:
         """Write one block; returns once it would survive a power cut.
 
         Raises:
+            LockedError: The home is locked.
             RolledBackError: The store is an old copy of itself.
             InvalidError: The body is too long, or the draft makes no block.
             StoreError: It could not be written; nothing was.
@@ -176,6 +197,16 @@ class Writer:
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
         return await asyncio.shield(taking)
+
+    async def lock(self) -> None:
+        """Forget the key; return once what was signed before is written. What waits is refused."""
+        self._heads.key = None
+        async with self.alone:
+            pass
+
+    def unlock(self, key: SigningKey) -> None:
+        """Sign with ``key``, which is the device's."""
+        self._heads.key = key
 
     async def _absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
         async with self.alone:
@@ -222,6 +253,7 @@ class Writer:
         if outcome.new != len(written):
             await self._store.set_note(ROLLED_BACK, b"\x01")
             raise StoreError("the store holds other blocks of this device; run `passalong check`")
+        heads.key = self._heads.key  # which may have been forgotten meanwhile
         self._heads = heads
         try:
             await self._tell(outcome)

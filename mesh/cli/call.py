@@ -58,7 +58,7 @@ class Call:
         from mesh.direct import open_port  # noqa: PLC0415
 
         async def work(progress: Progress) -> T:
-            async with open_port(self.home) as port:
+            async with open_port(self.home, is_command=True) as port:
                 return await question(port, progress)
 
         return run(work, doing)

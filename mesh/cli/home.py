@@ -9,6 +9,7 @@ import click
 
 from mesh.cli.call import Call, pass_call, run
 from mesh.cli.frame import Command
+from mesh.cli.passphrase import passphrase_option, read_passphrase
 from mesh.cli.streams import read_text
 from mesh.cli.values import utf8
 from mesh.port import PortError
@@ -23,37 +24,42 @@ _ONCE: Final = "These 24 words are shown once. Write them on paper, in this orde
 _WHY: Final = "They bring you back on a new device. Whoever reads them can be you."
 
 
+_LOCKED: Final = "The home is locked; next: passalong unlock"
+
 name_option = click.option("--name", type=utf8, metavar="NAME", help="What others see you as.")
 
 
 @click.command(cls=Command)
 @name_option
+@passphrase_option
 @pass_call
-def init(call: Call, name: str | None) -> None:
+def init(call: Call, name: str | None, file: str | None) -> None:
     """Make a person and a home for this device.
 
-    Shows 24 recovery words, once: they alone bring the person back.
+    Shows 24 recovery words, once: they alone bring the person back. With a passphrase the keys
+    never lie open on the disk; without one, lock sets it later.
     """
     from mesh.direct import init_home  # noqa: PLC0415
 
-    if not call.screen().exists:
+    if not call.screen(file).exists:
         raise PortError("the recovery words must be seen; run init with standard output open")
-    new = run(lambda _: init_home(call.home, name), "making a home")
-    _hand_over(call, new)
+    given = None if file is None else read_passphrase(file)
+    new = run(lambda _: init_home(call.home, name, passphrase=given), "making a home")
+    _hand_over(call, new, file)
 
 
-def _hand_over(call: Call, new: NewHome) -> None:
+def _hand_over(call: Call, new: NewHome, file: str | None) -> None:
     from mesh.direct import confirm_words  # noqa: PLC0415
 
     said = {"person": new.person, "device": new.device, "name": new.name, "words": new.words}
     try:
-        call.screen().answer(said, *_welcome(call, new))
+        call.screen(file).answer(said, *_welcome(call, new, is_locked=file is not None))
     except (OSError, PortError) as exc:
         raise PortError("the recovery words could not be shown; run init again") from exc
     run(lambda _: confirm_words(call.home), "finishing the home")
 
 
-def _welcome(call: Call, new: NewHome) -> list[Part]:
+def _welcome(call: Call, new: NewHome, *, is_locked: bool) -> list[Part]:
     from mesh.cli.parts import Facts, Sentence  # noqa: PLC0415
     from mesh.cli.words import Words  # noqa: PLC0415
 
@@ -66,7 +72,7 @@ def _welcome(call: Call, new: NewHome) -> list[Part]:
         Sentence(_ONCE, "bold yellow"),
         Words(new.words),
         Sentence(_WHY, "dim"),
-        Sentence('Next: passalong post "..."', "dim"),
+        Sentence(_LOCKED if is_locked else 'Next: passalong post "..."', "dim"),
     ]
 
 

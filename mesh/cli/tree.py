@@ -25,6 +25,7 @@ from mesh.cli.social import (
     unmute,
 )
 from mesh.cli.store import check, log
+from mesh.cli.vault import lock, unlock, wipe
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,6 +55,9 @@ for command in (
     bundle,
     log,
     check,
+    lock,
+    unlock,
+    wipe,
     doctor,
     demo,
     simulate,

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from ledger.link import Link
+from mesh import passphrase
 from mesh.direct import confirm_words, init_home
+from mesh.passphrase import Cost
 from mesh.port import NodePort, PortError
 from tests.mesh.places import World
 
@@ -71,6 +73,35 @@ def texts(rows: list[FeedRow]) -> list[str]:
 
 class PortContract:
     """The tests; a subclass gives the fixture ``town``."""
+
+    async def test_it_is_locked_until_its_passphrase_is_given(
+        self, town: Town, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(passphrase, "USUAL", Cost(1, 8 << 10))
+        async with town.port("Ada") as ada:
+            with pytest.raises(PortError, match="no passphrase is set yet"):
+                await ada.lock()
+            await ada.lock("five words or more")
+            with pytest.raises(PortError, match="the home is locked; run `passalong unlock`"):
+                await ada.post("refused")
+            with pytest.raises(PortError, match="not the passphrase") as refusal:
+                await ada.unlock("six words or more")
+            assert len(str(refusal.value).splitlines()) == 1
+            with pytest.raises(PortError, match="wait a second"):
+                await ada.unlock("five words or more")
+            town.world.seconds += 1
+            await ada.unlock("five words or more")
+            await ada.post("unlocked")
+            await ada.lock("other words", new=True)
+            assert texts(await ada.feed()) == ["unlocked"]
+        async with town.port("Ada") as ada:
+            with pytest.raises(PortError, match="the home is locked"):
+                await ada.post("refused")
+            await ada.unlock("other words", forget=True)
+            await ada.post("open")
+        async with town.port("Ada") as ada:
+            await ada.post("still open")
+            assert texts(await ada.feed()) == ["still open", "open", "unlocked"]
 
     async def test_it_says_whose_node_it_is(self, town: Town) -> None:
         async with town.port("Ada") as ada:

@@ -27,6 +27,9 @@ COMMANDS = (
     "contacts",
     "log",
     "check",
+    "lock",
+    "unlock",
+    "wipe",
     "doctor",
     "demo",
 )

@@ -13,6 +13,7 @@ from ledger.store.memory import MemoryStore
 from ledger.store.sqlite import SqliteStore
 from mesh.direct import DirectPort, confirm_words, init_home
 from mesh.node import open_node
+from mesh.paths import STORE
 from mesh.sneakernet import export_bundle, import_bundle
 from tests.gossip.held import WHEN, bundle, shelf
 from tests.mesh.places import World
@@ -51,9 +52,21 @@ async def test_words_that_were_shown_are_nowhere_in_the_home(tmp_path: Path, wor
     home = tmp_path / "home"
     new = await init_home(home, "Ada", world.around)
     entropy = PersonKey.from_words(" ".join(new.words)).entropy
-    assert any(entropy in path.read_bytes() for path in home.iterdir())
+    sealed = await note_of(home, "words to show")
+    assert sealed is not None
+    for stands, sought in ((False, entropy), (True, sealed)):
+        assert any(sought in path.read_bytes() for path in home.iterdir()) is stands
     await confirm_words(home, world.around)
-    assert not any(entropy in path.read_bytes() for path in home.iterdir())
+    for sought in (entropy, sealed):
+        assert not any(sought in path.read_bytes() for path in home.iterdir())
+
+
+async def note_of(home: Path, name: str) -> bytes | None:
+    store = await SqliteStore.open(home / STORE, new_run=lambda: bytes(8))
+    try:
+        return await store.note(name)
+    finally:
+        await store.close()
 
 
 async def test_of_two_posts_that_say_the_same_neither_can_be_guessed_from_the_other(
