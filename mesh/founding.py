@@ -12,8 +12,8 @@ from ledger.store.base import ROLLED_BACK, Batch
 from mesh.config import load_config
 from mesh.device_secrets import DEVICE, WORDS, Secrets
 from mesh.home import HomeError, make_folder
+from mesh.home_store import is_home, kept_of, open_store, vault_of
 from mesh.node import SOCIAL_LOG
-from mesh.opening import is_home, kept_of, open_store, vault_of
 from mesh.passphrase import PassphraseError, check_passphrase
 from mesh.paths import CONFIG, VAULT
 from mesh.vault import new_vault

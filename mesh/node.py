@@ -11,7 +11,7 @@ from gossip.policy import Quota
 from ledger.views.people import Census
 from mesh.config import load_config
 from mesh.home import HomeError
-from mesh.opening import is_home, kept_of, open_store, seal_late, vault_of
+from mesh.home_store import is_home, kept_of, open_store, seal_late, vault_of
 from mesh.passphrase import PassphraseError
 from mesh.paths import CONFIG
 from mesh.vault import LockedError

@@ -14,8 +14,8 @@ import pytest
 
 from mesh.direct import init_home, wipe_home
 from mesh.home import HomeError
+from mesh.home_store import is_home
 from mesh.login_session import keep_key
-from mesh.opening import is_home
 from mesh.passphrase import PassphraseError
 from mesh.paths import STORE, VAULT
 from mesh.store_key import StoreKey
