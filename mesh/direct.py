@@ -17,6 +17,7 @@ from ledger.link import Link
 from mesh.acquaintances import forget_links, keep_link
 from mesh.bundling import Bundling
 from mesh.contacts import Contacts
+from mesh.home import HomeError, NodeRunsError
 from mesh.inventory import Inventory
 from mesh.news import News
 from mesh.node import (
@@ -28,6 +29,7 @@ from mesh.node import (
     open_node,
     unshown,
 )
+from mesh.opening import is_served
 from mesh.peers import Peers
 from mesh.reading import Reading
 from mesh.rows import (
@@ -48,7 +50,7 @@ from mesh.visits import Visits
 from mesh.writer import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
@@ -94,6 +96,8 @@ async def init_home(folder: Path, name: str | None, around: Surroundings | None 
         PortError: There is a home already, or the folder cannot be used.
     """
     around = around or real_world()
+    if await is_served(folder):
+        raise HomeError(f"there is a home in {folder}; use it, or name another with --home")
     waiting = await unshown(folder, around)
     if waiting is not None:
         secrets, person = waiting
@@ -122,19 +126,31 @@ async def restore_home(
     """
     around = around or real_world()
     person = PersonKey.from_words(words)
+    if await is_served(folder):
+        raise NodeRunsError(f"a node runs on {folder}; stop it, then restore, or use --home")
     await found(folder, person, name, around, show_words=False)
     async with open_port(folder, around) as port:
         return await port.whoami()
 
 
 @asynccontextmanager
-async def open_port(folder: Path, around: Surroundings | None = None) -> AsyncIterator[NodePort]:
-    """Open the home in ``folder`` for as long as the context lasts.
+async def open_port(
+    folder: Path,
+    around: Surroundings | None = None,
+    is_running: Callable[[], Awaitable[bool]] | None = None,
+) -> AsyncIterator[NodePort]:
+    """Open the home in ``folder`` for as long as the context lasts; see ``mesh.opening`` too.
+
+    Args:
+        folder: The home.
+        around: Clocks and randomness; None for the machine's.
+        is_running: Says whether a node answers there, once the home is found taken.
 
     Raises:
-        PortError: There is none, another process keeps it, or it cannot be used.
+        NodeRunsError: One does.
+        PortError: There is no home, another process keeps it, or it cannot be used.
     """
-    async with open_node(folder, around or real_world()) as node:
+    async with open_node(folder, around or real_world(), is_running) as node:
         yield DirectPort(node)
 
 

@@ -23,7 +23,7 @@ from mesh.paths import CONFIG, STORE
 from mesh.writer import Draft, Heads, Writer, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from ledger.store.base import Store
@@ -102,10 +102,13 @@ def _is_home(folder: Path) -> bool:
 
 @asynccontextmanager
 async def open_store(
-    folder: Path, config: Config, around: Surroundings
+    folder: Path,
+    config: Config,
+    around: Surroundings,
+    is_running: Callable[[], Awaitable[bool]] | None = None,
 ) -> AsyncIterator[SqliteStore]:
-    """Hold the lock of the home ``folder`` and open its store."""
-    async with locked(folder, config.lock_wait_s):
+    """Hold the lock of the home ``folder`` and open its store; see ``locked``."""
+    async with locked(folder, config.lock_wait_s, is_running):
         store = await SqliteStore.open(folder / STORE, new_run=lambda: around.random(8))
         try:
             yield store
@@ -214,17 +217,27 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(folder: Path, around: Surroundings) -> AsyncIterator[Node]:
+async def open_node(
+    folder: Path,
+    around: Surroundings,
+    is_running: Callable[[], Awaitable[bool]] | None = None,
+) -> AsyncIterator[Node]:
     """Open the home in ``folder``.
 
+    Args:
+        folder: The home.
+        around: Clocks and randomness.
+        is_running: Says whether a node answers there, once the home is found taken.
+
     Raises:
+        NodeRunsError: One does.
         HomeError: There is none, or another process keeps it.
         StoreError: Its store cannot be used.
     """
     if not _is_home(folder):
         raise HomeError(f"there is no home in {folder}; make one with `passalong init`")
     config = load_config(folder / CONFIG)
-    async with open_store(folder, config, around) as store:
+    async with open_store(folder, config, around, is_running) as store:
         kept = await store.note(_DEVICE)
         if kept is None:
             raise HomeError(f"the home in {folder} was never finished; run `passalong init` again")

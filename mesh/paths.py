@@ -11,6 +11,8 @@ from platformdirs import user_data_path
 STORE: Final = "store.db"
 LOCK: Final = "lock"
 CONFIG: Final = "config.toml"
+CONTROL_SOCKET: Final = "control.sock"
+CONTROL_KEY: Final = "control.key"
 HOME_VARIABLE: Final = "PASSALONG_HOME"
 
 
