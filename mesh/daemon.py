@@ -15,6 +15,7 @@ from mesh.direct import DirectPort
 from mesh.node import open_node
 from mesh.paths import CONFIG
 from mesh.rows import TransportRow
+from mesh.rpc_server import serve_port
 from mesh.tasks import Tasks
 from transports.base import LinkError
 from transports.gate import Gate, GateLimits
@@ -148,7 +149,8 @@ async def run_node(
             tasks.begin(keep_in_touch(port.visits, address, SystemRandom()))
         tasks.begin(_settle(port))
         try:
-            yield port
+            async with serve_port(port, folder, around):
+                yield port
         finally:
             await reception.close()
             port.peers_here.stop()

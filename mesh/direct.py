@@ -20,9 +20,11 @@ from mesh.bundling import Bundling
 from mesh.config import Config, ConfigError, load_config
 from mesh.contacts import Contacts
 from mesh.founding import forget_words, found, unshown
+from mesh.home import HomeError, NodeRunsError
 from mesh.inventory import Inventory
 from mesh.news import News
 from mesh.node import SOCIAL_LOG, Node, Surroundings, open_node
+from mesh.opening import is_served
 from mesh.paths import CONFIG
 from mesh.peers import Peers
 from mesh.reading import Reading
@@ -45,7 +47,7 @@ from mesh.visits import Visits
 from mesh.writer import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
@@ -103,6 +105,8 @@ async def init_home(
         PortError: There is a home already, or the folder or the passphrase cannot be used.
     """
     around = around or real_world()
+    if await is_served(folder):
+        raise HomeError(f"there is a home in {folder}; use it, or name another with --home")
     waiting = await unshown(folder, around, passphrase)
     if waiting is not None:
         secrets, person = waiting
@@ -131,6 +135,8 @@ async def restore_home(
     """
     around = around or real_world()
     person = PersonKey.from_words(words)
+    if await is_served(folder):
+        raise NodeRunsError(f"a node runs on {folder}; stop it, then restore, or use --home")
     await found(folder, person, name, around, show_words=False)
     async with open_port(folder, around) as port:
         return await port.whoami()
@@ -138,20 +144,26 @@ async def restore_home(
 
 @asynccontextmanager
 async def open_port(
-    folder: Path, around: Surroundings | None = None, *, is_command: bool = False
+    folder: Path,
+    around: Surroundings | None = None,
+    is_running: Callable[[], Awaitable[bool]] | None = None,
+    *,
+    is_command: bool = False,
 ) -> AsyncIterator[NodePort]:
-    """Open the home in ``folder`` for as long as the context lasts.
+    """Open the home in ``folder`` for as long as the context lasts; see ``mesh.opening`` too.
 
     Args:
         folder: Where it is.
         around: Clocks and randomness; None for the machine's.
+        is_running: Says whether a node answers there, once the home is found taken.
         is_command: Whether it is for one short command: unlocking it then lasts as long as the
             login.
 
     Raises:
-        PortError: There is none, another process keeps it, or it cannot be used.
+        NodeRunsError: One does.
+        PortError: There is no home, another process keeps it, or it cannot be used.
     """
-    async with open_node(folder, around or real_world(), is_command=is_command) as node:
+    async with open_node(folder, around or real_world(), is_running, is_command=is_command) as node:
         yield DirectPort(node)
 
 

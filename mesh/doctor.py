@@ -217,14 +217,17 @@ async def _opening(folder: Path) -> Finding:
         return Finding("store", "ok", "none yet")
     try:
         from mesh.direct import open_port  # noqa: PLC0415  needs the packages looked at above
-        from mesh.home import HomeError, locked  # noqa: PLC0415
+        from mesh.home import locked  # noqa: PLC0415
+        from mesh.opening import is_served  # noqa: PLC0415
         from mesh.port import PortError  # noqa: PLC0415
     except ImportError as exc:
         return Finding("store", "fail", str(exc), "see to the failures above first")
     try:
+        if await is_served(folder):
+            return Finding("store", "ok", "a node runs on it, and answers")
         async with locked(folder, 0):
             pass
-    except HomeError as exc:
+    except PortError as exc:
         return Finding("store", "warn", str(exc), "run doctor again when it is done")
     try:
         async with open_port(folder) as port:

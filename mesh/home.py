@@ -19,7 +19,7 @@ from ledger.errors import PassalongError
 from mesh.paths import LOCK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
 _POLL_S: Final = 0.02
@@ -30,6 +30,10 @@ _TRIES: Final = 8
 
 class HomeError(PassalongError):
     """The home folder is not there, taken, or cannot be used."""
+
+
+class NodeRunsError(HomeError):
+    """A node runs on the home, and can be asked instead."""
 
 
 def explain(exc: OSError, path: Path) -> HomeError:
@@ -63,10 +67,18 @@ def make_folder(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def locked(folder: Path, wait_s: float) -> AsyncIterator[None]:
+async def locked(
+    folder: Path, wait_s: float, is_running: Callable[[], Awaitable[bool]] | None = None
+) -> AsyncIterator[None]:
     """Hold the lock of the home ``folder``, waiting up to ``wait_s`` seconds for it.
 
+    Args:
+        folder: The home.
+        wait_s: How long.
+        is_running: Says whether a node answers there, which ends the waiting.
+
     Raises:
+        NodeRunsError: One does.
         HomeError: Another process keeps it, or the folder cannot be used.
     """
     path = folder / LOCK
@@ -75,7 +87,7 @@ async def locked(folder: Path, wait_s: float) -> AsyncIterator[None]:
     except OSError as exc:
         raise explain(exc, folder) from exc
     try:
-        await _take(descriptor, folder, wait_s)
+        await _take(descriptor, folder, wait_s, is_running)
         if os.fstat(descriptor).st_nlink == 0:
             raise HomeError(f"the home in {folder} was wiped meanwhile; look whether it is there")
         yield
@@ -83,12 +95,16 @@ async def locked(folder: Path, wait_s: float) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
-async def _take(descriptor: int, folder: Path, wait_s: float) -> None:
+async def _take(
+    descriptor: int, folder: Path, wait_s: float, is_running: Callable[[], Awaitable[bool]] | None
+) -> None:
     deadline = asyncio.get_running_loop().time() + wait_s
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
+            if is_running is not None and await is_running():
+                raise NodeRunsError(f"a node runs on {folder}; stop it first") from exc
             if asyncio.get_running_loop().time() >= deadline:
                 raise HomeError(
                     f"another passalong is using {folder}; wait for it or stop it"
@@ -118,10 +134,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
     It is written beside its place, synced and renamed, which is atomic on FAT too.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
         if path.is_dir():
             raise HomeError(f"{path} is a folder; name a file")
+        partial = path.with_name(f".{path.name}.partial")
         if path.exists() and not path.is_file():
             raise HomeError(f"{path} is a device or a pipe; name a file, or - for a pipe")
         with _alone(partial) as file:

@@ -19,7 +19,7 @@ from mesh.vault import Vault, new_vault, open_vault
 from mesh.vault_file import clear_partial, read_vault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from ledger.store.base import Store
@@ -41,16 +41,20 @@ def is_home(folder: Path) -> bool:
 
 @asynccontextmanager
 async def open_store(
-    folder: Path, config: Config, around: Surroundings
+    folder: Path,
+    config: Config,
+    around: Surroundings,
+    is_running: Callable[[], Awaitable[bool]] | None = None,
 ) -> AsyncIterator[SqliteStore]:
-    """Hold the lock of the home ``folder`` and open its store.
+    """Hold the lock of the home ``folder`` and open its store; see ``locked``.
 
     Raises:
+        NodeRunsError: A node answers there.
         HomeError: Another process keeps it, or it cannot be written.
         StoreError: Its store cannot be used.
         VaultError: Nor can its vault.
     """
-    async with locked(folder, config.lock_wait_s):
+    async with locked(folder, config.lock_wait_s, is_running):
         clear_partial(folder)
         store = await _open(folder, around)
         try:

@@ -18,7 +18,7 @@ from mesh.vault import LockedError
 from mesh.writer import Heads, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from ledger.link import Link
@@ -154,17 +154,23 @@ class Node:
 
 @asynccontextmanager
 async def open_node(
-    folder: Path, around: Surroundings, *, is_command: bool = False
+    folder: Path,
+    around: Surroundings,
+    is_running: Callable[[], Awaitable[bool]] | None = None,
+    *,
+    is_command: bool = False,
 ) -> AsyncIterator[Node]:
     """Open the home in ``folder``.
 
     Args:
-        folder: Where it is.
+        folder: The home.
         around: Clocks and randomness.
+        is_running: Says whether a node answers there, once the home is found taken.
         is_command: Whether it is for one short command: unlocking it then lasts as long as the
             login, and not as long as the node.
 
     Raises:
+        NodeRunsError: One does.
         HomeError: There is none, or another process keeps it.
         StoreError: Its store cannot be used.
         VaultError: Nor can its vault.
@@ -172,7 +178,7 @@ async def open_node(
     if not is_home(folder):
         raise HomeError(f"there is no home in {folder}; make one with `passalong init`")
     config = load_config(folder / CONFIG)
-    async with open_store(folder, config, around) as store:
+    async with open_store(folder, config, around, is_running) as store:
         kept = await kept_of(store)
         if kept is None:
             raise HomeError(f"the home in {folder} was never finished; run `passalong init` again")

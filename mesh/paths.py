@@ -12,6 +12,8 @@ STORE: Final = "store.db"
 LOCK: Final = "lock"
 CONFIG: Final = "config.toml"
 VAULT: Final = "vault"
+CONTROL_SOCKET: Final = "control.sock"
+CONTROL_KEY: Final = "control.key"
 HOME_VARIABLE: Final = "PASSALONG_HOME"
 
 

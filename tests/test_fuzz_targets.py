@@ -42,7 +42,7 @@ PROMISE = "No other exception leaves this function."
 
 def promising() -> Iterator[str]:
     """Yield every function of the packages that promises to raise one type of error only."""
-    for package in ("ledger", "gossip", "transports"):
+    for package in ("ledger", "gossip", "transports", "mesh"):
         for path in sorted(ROOT.joinpath(package).rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             yield from promising_in(module, ast.parse(path.read_text("utf-8")).body)

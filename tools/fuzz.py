@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 FOLDER = ROOT / ".fuzz"
 CRASHES = FOLDER / "crashes"
 RUNS = 1_000_000
-WATCHED = ["ledger", "gossip", "transports"]
+WATCHED = ["ledger", "gossip", "transports", "mesh"]
 MEGABYTES = 512
 SECONDS_PER_INPUT = 5
 REPORT_EVERY = 1 << 10

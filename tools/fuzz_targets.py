@@ -29,6 +29,7 @@ from ledger.link import MAX_LINK_CHARACTERS, Link
 from ledger.statement import MAX_STATEMENT_BYTES
 from tools import fuzz_readers as read
 from tools import fuzz_seeds as seeds
+from tools.fuzz_control_targets import CONTROL_TARGETS
 from tools.fuzz_meeting_targets import MEETING_TARGETS
 from tools.fuzz_readers import Kind, one_spelling
 from tools.fuzz_seeds import WORD_LIST
@@ -313,4 +314,5 @@ TARGETS: Final[Sequence[Target[Any]]] = (
     ),
     *MEETING_TARGETS,
     *SESSION_TARGETS,
+    *CONTROL_TARGETS,
 )

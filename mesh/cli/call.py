@@ -55,7 +55,7 @@ class Call:
         Raises:
             PortError: Refused or failed.
         """
-        from mesh.direct import open_port  # noqa: PLC0415
+        from mesh.opening import open_port  # noqa: PLC0415
 
         async def work(progress: Progress) -> T:
             async with open_port(self.home, is_command=True) as port:

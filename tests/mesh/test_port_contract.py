@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from mesh.direct import open_port
+from mesh.direct import DirectPort, open_port
+from mesh.node import open_node
+from mesh.opening import open_port as open_through_the_socket
+from mesh.rpc import SocketPort
+from mesh.rpc_server import serve_port
 from tests.mesh.port_contract import PortContract, Town
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-IMPLEMENTATIONS = [pytest.param(open_port, id="direct")]
+    from mesh.node import Surroundings
+    from mesh.port import NodePort
+
+
+@asynccontextmanager
+async def open_socket(folder: Path, around: Surroundings) -> AsyncIterator[NodePort]:
+    """Give the port of a node that runs on ``folder``, over its socket."""
+    async with (
+        open_node(folder, around) as node,
+        serve_port(DirectPort(node), folder, around),
+        open_through_the_socket(folder, around) as port,
+    ):
+        assert isinstance(port, SocketPort)
+        yield port
+
+
+IMPLEMENTATIONS = [pytest.param(open_port, id="direct"), pytest.param(open_socket, id="socket")]
 
 
 class TestNodePort(PortContract):
