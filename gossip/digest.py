@@ -13,7 +13,7 @@ from gossip.standing import place_of
 from ledger.codec import context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from ledger.store.base import LogKey
 
@@ -63,9 +63,13 @@ class Digest:
         for _, bucket in sorted(self._buckets.items()):
             yield from bucket
 
+    def held(self, bucket: int) -> Collection[LogKey]:
+        """Return the logs of a bucket, in no order."""
+        return self._buckets.get(bucket, ())
+
     def keys(self, bucket: int) -> list[LogKey]:
         """Return the logs of a bucket, ascending."""
-        return sorted(self._buckets.get(bucket, ()))
+        return sorted(self.held(bucket))
 
     def bucket(self, bucket: int) -> bytes | None:
         """Return a bucket's hash, None if it is empty."""
