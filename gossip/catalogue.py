@@ -182,7 +182,7 @@ class Catalogue:
         if key[1] != 0:
             return policy.rank(key, person)
         numbers = {0, 1, *self._numbers.get(key[0], ()), *self._named_of.get(key[0], ())}
-        return best_class(policy.rank((key[0], number), person) for number in numbers)
+        return best_class([policy.rank((key[0], number), person) for number in numbers])
 
     def floor(self, key: LogKey, rank: int) -> int:
         """Return the first seq of a log that is wanted, as far as it was not let go.
@@ -330,8 +330,8 @@ class Catalogue:
             self._named = {}
             for key in self._policy.named:
                 self._named.setdefault(place_of(key)[0], []).append(key)
-        held = {key for digest in self._scopes.values() for key in digest.keys(bucket)}
-        return held.union(self._named.get(bucket, ()))
+        held = [digest.held(bucket) for digest in self._scopes.values()]
+        return set(self._named.get(bucket, ())).union(*held)
 
 
 def _set(shelf: dict[K, T], key: K, value: T | None) -> None:

@@ -69,8 +69,8 @@ READ: Final = (
     - NUMBERS
 )
 """Numbers of the messages of this module."""
-_MODES: Final = frozenset(Mode)
-_REASONS: Final = frozenset(Reason)
+_MODES: Final = {mode.value: mode for mode in Mode}
+_REASONS: Final = {reason.value: reason for reason in Reason}
 
 
 def read_control(number: int, fields: Sequence[Value]) -> Control:  # noqa: C901, PLR0911, PLR0912
@@ -231,10 +231,11 @@ def _mentions(flat: list[Value]) -> list[Mention]:
 
 def _request(row: Value) -> Request:
     match row:
-        case [int(index), int(rank), int(mode), *args] if (
-            _is_index(index) and 0 <= rank <= MAX_CLASS and mode in _MODES
+        case [int(index), int(rank), int(number), *args] if (
+            _is_index(index) and 0 <= rank <= MAX_CLASS and number in _MODES
         ):
-            return Request(index, rank, Mode(mode), _args(Mode(mode), args))
+            mode = _MODES[number]
+            return Request(index, rank, mode, _args(mode, args))
         case _:
             raise InvalidError("a want is an index, a class and a mode")
 
@@ -287,7 +288,7 @@ def _done_row(row: Value) -> DoneRow:
         case [int(index), int(mode), int(reason)] if (
             _is_index(index) and mode in _MODES and reason in _REASONS
         ):
-            return DoneRow(index, Mode(mode), Reason(reason))
+            return DoneRow(index, _MODES[mode], _REASONS[reason])
         case _:
             raise InvalidError("an end is an index, a mode and a reason")
 

@@ -13,7 +13,7 @@ from gossip.standing import place_of
 from ledger.codec import context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from ledger.store.base import LogKey
 
@@ -33,7 +33,8 @@ class Digest:
     def __init__(self, standing: Callable[[LogKey], bytes], keys: Iterable[LogKey] = ()) -> None:
         self._standing = standing
         self._buckets: dict[int, set[LogKey]] = {}
-        self._hashes: dict[int, bytes] = {}
+        self._hashes = [_EMPTY] * BUCKETS
+        self._changed: set[int] = set()
         self._root: bytes | None = None
         self.count = 0
         for key in keys:
@@ -56,32 +57,41 @@ class Digest:
             self._stale(bucket)
 
     def _stale(self, bucket: int) -> None:
-        self._hashes.pop(bucket, None)
+        self._changed.add(bucket)
         self._root = None
 
     def __iter__(self) -> Iterator[LogKey]:
         for _, bucket in sorted(self._buckets.items()):
             yield from bucket
 
+    def held(self, bucket: int) -> Collection[LogKey]:
+        """Return the logs of a bucket, in no order."""
+        return self._buckets.get(bucket, ())
+
     def keys(self, bucket: int) -> list[LogKey]:
         """Return the logs of a bucket, ascending."""
-        return sorted(self._buckets.get(bucket, ()))
+        return sorted(self.held(bucket))
 
     def bucket(self, bucket: int) -> bytes | None:
         """Return a bucket's hash, None if it is empty."""
-        if not self._buckets.get(bucket):
-            return None
-        found = self._hashes.get(bucket)
-        if found is None:
-            digest = sha256(_BUCKET)
-            for author, log in self.keys(bucket):
-                digest.update(author + log.to_bytes(4, "big") + self._standing((author, log)))
-            found = self._hashes[bucket] = digest.digest()
-        return found
+        if bucket in self._changed:
+            self._hash(bucket)
+        found = self._hashes[bucket]
+        return None if found is _EMPTY else found
+
+    def _hash(self, bucket: int) -> None:
+        """Hash a bucket anew."""
+        keys = self.keys(bucket)
+        digest = sha256(_BUCKET)
+        for author, log in keys:
+            digest.update(author + log.to_bytes(4, "big") + self._standing((author, log)))
+        self._hashes[bucket] = digest.digest() if keys else _EMPTY
+        self._changed.discard(bucket)
 
     def root(self) -> bytes:
         """Return the hash over all buckets, 32 bytes."""
         if self._root is None:
-            hashes = b"".join(self.bucket(index) or _EMPTY for index in range(BUCKETS))
-            self._root = sha256(_SCOPE + hashes).digest()
+            for bucket in list(self._changed):
+                self._hash(bucket)
+            self._root = sha256(_SCOPE + b"".join(self._hashes)).digest()
         return self._root

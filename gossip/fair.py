@@ -70,25 +70,31 @@ class FairQueue(Generic[J]):
     """Jobs waiting for their turn; one that is taken and not finished is put back."""
 
     def __init__(self) -> None:
-        self._classes = [(_Line[J](), _Line[J]()) for _ in range(MAX_CLASS + 1)]
-        self._owed = [0] * len(self._classes)
+        self._lines: dict[tuple[int, bool], _Line[J]] = {}
+        self._waiting = [0] * (MAX_CLASS + 1)
+        self._owed = [0] * (MAX_CLASS + 1)
+
+    def _line(self, rank: int, *, older: bool) -> _Line[J]:
+        """Return a line; most meetings need one or two of them."""
+        line = self._lines.get((rank, older))
+        if line is None:
+            line = self._lines[rank, older] = _Line()
+        return line
 
     def put(self, place: Place, job: J) -> None:
         """Add a job."""
-        self._classes[place.rank][place.older].put(place.author, job)
+        self._waiting[place.rank] += 1
+        self._line(place.rank, older=place.older).put(place.author, job)
 
     def put_back(self, place: Place, job: J) -> None:
         """Add what is left of a job that was taken: its author's turn is not over for that."""
-        line = self._classes[place.rank][place.older]
+        self._waiting[place.rank] += 1
+        line = self._line(place.rank, older=place.older)
         line.waiting.setdefault(place.author, deque()).appendleft(job)
         line.waiting.move_to_end(place.author, last=False)
 
-    def _waits(self, rank: int) -> bool:
-        newest, older = self._classes[rank]
-        return bool(newest.waiting or older.waiting)
-
     def __bool__(self) -> bool:
-        return any(map(self._waits, range(len(self._classes))))
+        return any(self._waiting)
 
     @property
     def rank(self) -> int | None:
@@ -100,34 +106,41 @@ class FairQueue(Generic[J]):
         rank = self._next()
         if rank is None:
             return None
-        newest, older = self._classes[rank]
-        is_older = not newest.waiting
-        author, job = (older if is_older else newest).take()
+        is_older, line = self._first(rank)
+        author, job = line.take()
+        self._waiting[rank] -= 1
         return Place(rank, is_older, author), job
+
+    def _first(self, rank: int) -> tuple[bool, _Line[J]]:
+        """Return the line of a class that goes first, and whether it is that of older blocks."""
+        newest = self._line(rank, older=False)
+        is_older = not newest.waiting
+        return is_older, self._line(rank, older=True) if is_older else newest
 
     def take_along(self, rank: int) -> J | None:
         """Return another job of a class, to go along with one that was just taken.
 
         None if all that wait there are of authors who are ahead of others.
         """
-        newest, older = self._classes[rank]
-        return (newest if newest.waiting else older).take_even()
+        job = self._first(rank)[1].take_even()
+        self._waiting[rank] -= job is not None
+        return job
 
     def _next(self) -> int | None:
-        ready = [rank for rank in range(len(self._classes)) if self._waits(rank)]
-        if not ready:
+        if not any(self._waiting):
             return None
+        ready = [rank for rank, jobs in enumerate(self._waiting) if jobs]
         return next((rank for rank in ready if self._owed[rank] >= OWED_BYTES), ready[0])
 
     def spend(self, place: Place, size: int) -> None:
         """Count ``size`` bytes that were sent for a job."""
-        line = self._classes[place.rank][place.older]
+        line = self._line(place.rank, older=place.older)
         if line.waiting.keys() <= {place.author}:
             line.debts.clear()  # nobody to be ahead of
         line.debts[place.author] = line.debts.get(place.author, 0) + size
         for rank in range(len(self._owed)):
             if rank == place.rank:
-                has_way = not any(map(self._waits, range(rank)))
+                has_way = not any(self._waiting[:rank])
                 self._owed[rank] = 0 if has_way else self._owed[rank] - size
             else:
-                self._owed[rank] = self._owed[rank] + size // SHARE if self._waits(rank) else 0
+                self._owed[rank] = self._owed[rank] + size // SHARE if self._waiting[rank] else 0

@@ -80,7 +80,8 @@ def decode_entry(raw: bytes) -> FrontierEntry:
             entry = FrontierEntry(
                 author, log, seq, _ids(ids, seq), _ranges(ranges), _missing(missing)
             )
-            _check_ranges(entry)
+            if ranges:
+                _check_ranges(entry)
         case _:
             raise InvalidError("not a frontier entry")
     return entry

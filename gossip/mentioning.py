@@ -10,6 +10,7 @@ from gossip.standing import place_of
 from gossip.talk import ProtocolError
 
 if TYPE_CHECKING:
+    from gossip.standing import Standing
     from gossip.talk import Talk
     from ledger.store.base import LogKey
 
@@ -26,8 +27,7 @@ class Mentioning:
         self.is_full = False
         self._keys: list[LogKey] = []
         self._index: dict[LogKey, int] = {}
-        self._said: dict[LogKey, tuple[bytes, bytes]] = {}
-        self._seq: dict[LogKey, int] = {}
+        self._said: dict[LogKey, Standing] = {}
         self._asked: dict[LogKey, int] = {}
 
     def mention(self, key: LogKey, *, in_full: bool) -> Mention | None:
@@ -39,14 +39,13 @@ class Mentioning:
                 would have to ask for it.
         """
         standing = self._talk.setting.catalogue.standing(key)
-        if standing is None or self._said.get(key) == (standing.held, standing.evidence):
+        if standing is None or _looks_alike(standing, self._said.get(key)):
             return None
         if key not in self._index and len(self._keys) >= self._talk.most_mentions:
             self.is_full = True
             return None
-        self._said[key] = (standing.held, standing.evidence)
+        self._said[key] = standing
         self._asked[key] = 0
-        self._seq[key] = standing.entry.seq
         salt = self._talk.salt
         return Mention(
             self._name(key, in_full=in_full),
@@ -80,7 +79,7 @@ class Mentioning:
 
     def seq(self, key: LogKey) -> int:
         """Return the seq last mentioned of a log."""
-        return self._seq[key]
+        return self._said[key].entry.seq
 
     def entry(self, index: int) -> EntryRow:
         """Return all that is to be told of a log as it stands now."""
@@ -89,3 +88,8 @@ class Mentioning:
         if standing is None:
             return EntryRow(index, FrontierEntry(*key, 0, ()), b"")
         return EntryRow(index, standing.entry, self._talk.salt.branches(standing))
+
+
+def _looks_alike(standing: Standing, said: Standing | None) -> bool:
+    """Whether the peer would be told the same again."""
+    return said is not None and (said.held, said.evidence) == (standing.held, standing.evidence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gossip.control import MAX_CLASS, Done, DoneRow
+from gossip.control import Done, DoneRow
 from gossip.pace import Pace
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Outlet:
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
-        self._ready: list[deque[_Out]] = [deque() for _ in range(MAX_CLASS + 1)]
+        self._ready: dict[int, deque[_Out]] = {}
         self._waiting = 0
         self._granted = 0
         self._budget: int | None = None
@@ -79,7 +79,11 @@ class Outlet:
     @property
     def rank(self) -> int | None:
         """The first class of which something is ready."""
-        return next((rank for rank, line in enumerate(self._ready) if line), None)
+        return min(self._ready, default=None)
+
+    def _line(self, rank: int) -> deque[_Out]:
+        """Return what is ready of a class; there is none of it while nothing is."""
+        return self._ready.setdefault(rank, deque())
 
     def put(self, rank: int, frame: bytes, then: Callable[[], None] | None = None) -> None:
         """Add a frame; the budget has room for it.
@@ -90,16 +94,16 @@ class Outlet:
             then: Called once the link has taken it.
         """
         self._waiting += len(frame)
-        self._ready[rank].append(_Out(frame, then=then))
+        self._line(rank).append(_Out(frame, then=then))
 
     def load(self, rank: int, cargo: Cargo) -> None:
         """Add what frames of class ``rank`` are to be made of; the budget has room for all."""
         self._waiting += cargo.left
-        self._ready[rank].append(_Out(b"", cargo=cargo))
+        self._line(rank).append(_Out(b"", cargo=cargo))
 
     def end(self, rank: int, row: DoneRow | Leave) -> None:
         """Add the end of a request, to be said after the frames of its class so far."""
-        self._ready[rank].append(_Out(b"", row))
+        self._line(rank).append(_Out(b"", row))
 
     def end_now(self, row: DoneRow) -> None:
         """Say the end of a request of which there are no frames."""
@@ -128,7 +132,7 @@ class Outlet:
             if out.cargo is not None:
                 if not self._may_unload:
                     break
-                self._unload(self._ready[rank], out.cargo)
+                self._unload(rank, out.cargo)
                 continue
             if isinstance(out.end, DoneRow):
                 self._ends.append(out.end)
@@ -138,17 +142,23 @@ class Outlet:
                 break
             else:
                 self._send(out)
-            self._ready[rank].popleft()
+            self._pop(rank)
         self._say_ends()
 
-    def _unload(self, line: deque[_Out], cargo: Cargo) -> None:
+    def _pop(self, rank: int) -> None:
+        line = self._ready[rank]
+        line.popleft()
+        if not line:
+            del self._ready[rank]
+
+    def _unload(self, rank: int, cargo: Cargo) -> None:
         """Make the next frame."""
         frame = cargo.take()
         if cargo.is_over:
-            line.popleft()
+            self._pop(rank)
             self._waiting -= cargo.left
         if frame is not None:
-            line.appendleft(_Out(frame))
+            self._line(rank).appendleft(_Out(frame))
 
     @property
     def _may_unload(self) -> bool:

@@ -48,6 +48,7 @@ LEAST_FOR_CIRCLE: Final = 0.25
 """Of what one's own blocks leave, those followed have so much at least."""
 FIRST_TO_GO: Final = (REST_CLASS, WIDER_CLASS, GROUP_CLASS, CIRCLE_CLASS)
 """In which order classes are worth more, when there is no more room."""
+_WORTH: Final[dict[int | None, int]] = {None: -1} | {r: at for at, r in enumerate(FIRST_TO_GO)}
 
 
 class Peer(NamedTuple):
@@ -157,6 +158,8 @@ class Policy:
         live: Whether it stays in a meeting once all is equal.
         limits: How much of all this in a meeting,
         quota: and on the disk.
+        wants: What of this decides whether a log is wanted at all, in 8 bytes. What was declined
+            while it had another value may be wanted now.
     """
 
     device: bytes
@@ -172,13 +175,12 @@ class Policy:
     live: bool = False
     limits: Limits = field(default_factory=Limits)
     quota: Quota = Quota()
+    wants: bytes = field(init=False, repr=False, compare=False)
 
-    @property
-    def wants(self) -> bytes:
-        """What decides whether a log is wanted at all, in 8 bytes.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wants", self._decides())
 
-        What was declined while it had another value may be wanted now.
-        """
+    def _decides(self) -> bytes:
         asked = (self.followed, self.near, self.named, self.blocked, self.headers_only)
         sets = [sorted(one) for one in asked]
         room = [self.quota.share(r) for r in (CIRCLE_CLASS, WIDER_CLASS, GROUP_CLASS, REST_CLASS)]
@@ -251,4 +253,4 @@ class Policy:
 
 def best_class(ranks: Iterable[int | None]) -> int | None:
     """Return which of some classes goes last when there is no more room."""
-    return max((r for r in ranks if r is not None), key=FIRST_TO_GO.index, default=None)
+    return max(ranks, key=_WORTH.__getitem__, default=None)

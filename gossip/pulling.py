@@ -316,6 +316,10 @@ class Pulling:
         """When the peer answered anything last."""
         return self._asking.heard
 
+    def leave(self) -> None:
+        """Part from all that calls back, so that a meeting is freed the moment it is let go."""
+        del self.inbox, self._receiving, self._asking, self._comparing
+
     # --- time ---
 
     def tick(self) -> None:

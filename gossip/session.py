@@ -118,7 +118,7 @@ class Session:
 
     def drained(self, now: float) -> list[Effect]:
         """Take note that no frame is waiting to be received: a moment to store what came."""
-        return self._handle(now, self._pulling.inbox.flush)
+        return self._handle(now, self._drained)
 
     def sent(self, now: float) -> list[Effect]:
         """Take note that the link has taken a frame of bulk."""
@@ -273,6 +273,9 @@ class Session:
             self._mailing.begin(message)
         self._describing.begin(told.seen if told is not None else None, is_contact=is_contact)
 
+    def _drained(self) -> None:
+        self._pulling.inbox.flush()
+
     def _sent(self) -> None:
         """The peer may only now get what it is asked, or the link bring what it answers."""
         self._pulling.heard()
@@ -400,5 +403,7 @@ class Session:
             notes = self._mailing.notes()
         self._saving.finish(self._describing.told, notes)
         self._setting.claims.leave(self._talk.meeting)
+        self._pulling.leave()
+        self._talk.leave()
         self._enter(State.CLOSED)
         self._talk.effect(Finish(end, detail))

@@ -48,6 +48,10 @@ _DECOY: Final = context("scope/decoy")
 _MAIL_TAG: Final = context("mail/tag")
 _MAIL_LOCK: Final = context("mail/lock")
 _MAIL_ID: Final = context("mail/id")
+_BLOCK_BYTES: Final = 64
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
+"""What HMAC makes of its key, byte by byte (RFC 2104)."""
 
 
 class Standing(NamedTuple):
@@ -157,10 +161,16 @@ class Salt:
     """
 
     def __init__(self, binding: bytes) -> None:
-        self._binding = binding
+        padded = binding.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(padded.translate(_INNER))
+        self._outer = sha256(padded.translate(_OUTER))
 
     def _hash(self, what: bytes, shown: bytes, size: int) -> bytes:
-        return hmac.digest(self._binding, what + shown, "sha256")[:size]
+        """Return an HMAC; with the key's blocks hashed before, it takes half the time."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(what + shown)
+        outer.update(inner.digest())
+        return outer.digest()[:size]
 
     def short(self, key: LogKey, bucket: int) -> bytes:
         """Return what names a log in this session: its bucket, then 7 keyed bytes."""

@@ -178,6 +178,11 @@ class Talk:
         """Go on after a batch was absorbed."""
         self._keeps.pop(ticket)(absorbed)
 
+    def leave(self) -> None:
+        """Go on with nothing any more: the meeting is over."""
+        self._loads.clear()
+        self._keeps.clear()
+
     def take_effects(self) -> list[Effect]:
         """Return what was asked for since the last call."""
         effects, self._effects = self._effects, []

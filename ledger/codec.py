@@ -24,6 +24,11 @@ MAX_DEPTH: Final = 8
 _LEAST: Final = (24, 1 << 8, 1 << 16, 1 << 32)
 _NULL: Final = 22
 _SMALL: Final = [bytes((value,)) for value in range(24)]
+_BYTES: Final = 0x40
+_ARRAY: Final = 0x80
+_SHORT: Final = 24
+"""So much more than these, or than 0, is a head that does not say its argument itself."""
+_OTHER: Final = 0xFF
 
 
 def context(what: str) -> bytes:
@@ -114,17 +119,24 @@ def _read_string(data: bytes, at: int, size: int, *, text: bool) -> tuple[Value,
         raise InvalidError("text that is not UTF-8") from exc
 
 
-def _read_array(data: bytes, at: int, count: int, depth: int) -> tuple[Value, int]:
+def _read_array(data: bytes, at: int, count: int, depth: int) -> tuple[list[Value], int]:
+    """Read items; most are small numbers, short strings and short arrays, read without a detour."""
     if depth == 0:
         raise InvalidError(f"nested deeper than {MAX_DEPTH}")
-    if count > len(data) - at:
+    size = len(data)
+    if count > size - at:
         raise InvalidError("cut short")
     items: list[Value] = []
+    item: Value
     for _ in range(count):
-        if at < len(data) and data[at] < 24:  # most numbers are small
-            items.append(data[at])
-            at += 1
-            continue
-        item, at = _read(data, at, depth - 1)
+        head = data[at] if at < size else _OTHER
+        if head < _SHORT:
+            item, at = head, at + 1
+        elif _BYTES <= head < _BYTES + _SHORT:
+            item, at = _read_string(data, at + 1, head - _BYTES, text=False)
+        elif _ARRAY <= head < _ARRAY + _SHORT:
+            item, at = _read_array(data, at + 1, head - _ARRAY, depth - 1)
+        else:
+            item, at = _read(data, at, depth - 1)
         items.append(item)
     return items, at

@@ -53,7 +53,8 @@ class End:
         self.finish: Finish | None = None
         self._link = link
         self._agenda = link.agenda
-        self._lane = Lane(link.agenda, link.air, radios, arrived=self._arrived, count=link.count)
+        arrived = partial(link.arrived, int(is_initiator))
+        self._lane = Lane(link.agenda, link.air, radios, arrived=arrived, count=link.count)
         self._tick_at: float | None = None
         self._is_dirty = self._is_dead = False
         note = None if peer is None else node.note(seen_note(peer.device))
@@ -169,13 +170,6 @@ class End:
     def _taken(self) -> None:
         self._carry_out(self.session.sent(self._agenda.now))
 
-    def _arrived(self, frames: list[bytes]) -> None:
-        other = self._link.other(self)
-        for raw in frames:
-            self._link.count(raw)
-            other.receive(raw)
-        other.drained()
-
     def lose(self) -> None:
         """Lose what is under way."""
         self._lane.lose()
@@ -195,6 +189,9 @@ class Link:
         kept: Takes a batch into a node's store.
         spoken: Says what becomes of a frame that a node sends.
         over: Told when the link is no more.
+
+    Attributes:
+        ends: Both; none once it is no more, so that nothing waits for a search for garbage.
     """
 
     def __init__(  # noqa: PLR0913  what a link needs of its world
@@ -223,23 +220,26 @@ class Link:
         left, right = nodes
         known = (None, None) if strangers else (right.peer, left.peer)
         there, back = ((left.radio, right.radio),) * 2 if air.radio else ((Radio(),), (Radio(),))
-        self._left = End(self, left, known[0], there, is_initiator=True)
-        self._right = End(self, right, known[1], back, is_initiator=False)
+        self.ends: tuple[End, ...] = (
+            End(self, left, known[0], there, is_initiator=True),
+            End(self, right, known[1], back, is_initiator=False),
+        )
         tally.links += 1
 
     def start(self) -> None:
         """Begin the meeting."""
-        self._left.start()
-        self._right.start()
+        for end in self.ends:
+            end.start()
 
-    @property
-    def ends(self) -> tuple[End, End]:
-        """Both."""
-        return self._left, self._right
-
-    def other(self, end: End) -> End:
-        """Return the end at the other side."""
-        return self._right if end is self._left else self._left
+    def arrived(self, at: int, frames: list[bytes]) -> None:
+        """Have an end take frames; on a link that is dead nobody does."""
+        end = self.ends[at] if self.ends else None
+        for raw in frames:
+            self.count(raw)
+            if end is not None:
+                end.receive(raw)
+        if end is not None:
+            end.drained()
 
     def count(self, raw: bytes) -> None:
         """Count a frame as sent."""
@@ -265,3 +265,4 @@ class Link:
             self._tally.new += end.session.counts.new
             self._tally.envelopes += end.session.counts.envelopes_in
         self._over(self)
+        self.ends = ()

@@ -195,4 +195,4 @@ def test_nothing_is_kept_of_authors_who_are_served(count: int) -> None:
         queue.put(Place(3, older=False, author=material(f"{number}")), number)
     while queue.take() is not None:
         pass
-    assert all(not line.waiting and not line.debts for pair in queue._classes for line in pair)
+    assert not any(line.waiting or line.debts for line in queue._lines.values())

@@ -1,7 +1,10 @@
 """A session: its states, its clocks to the second, and what a meeting costs in all."""
 
+import gc
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -347,3 +350,28 @@ def test_whoever_stops_stores_what_came() -> None:
     assert right.ids()
     assert right_end.finish is not None
     assert right_end.finish.end is End.LOST
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_searches() -> Iterator[None]:
+    """Free nothing but what nobody refers to."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_searches")
+def test_a_meeting_that_is_over_is_freed_the_moment_it_is_let_go() -> None:
+    session = Session(Lone(holding(3)).session._setting)
+    wants = Want([Request(0, 6, Mode.FROM, (0, 0, b""))])
+    session.start(0.0)
+    for message in (hello(), NOTHING_THERE, wants):
+        session.receive(encode_message(message), 0.0)
+    assert session._talk._loads  # it waits for what it reads
+    session.stop(1.0)
+    parts = ref(session._pulling), ref(session._serving)
+    del session
+    assert [part() for part in parts] == [None, None]

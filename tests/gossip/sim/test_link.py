@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from gossip.effects import Spans
+from gossip.session import Session
 from gossip.sim.agenda import Agenda
 from gossip.sim.air import FRAME_BYTES, Air, useful_bytes
 from gossip.sim.node import POSTS
@@ -160,3 +162,15 @@ def test_of_a_batch_only_what_was_new_is_of_use() -> None:
     sizes = list(map(size_of, blocks))
     assert useful_bytes(batch, Absorbed(arrivals=arrived)) == sum(sizes[1:]) + len(b"late body")
     assert useful_bytes(batch, Absorbed()) == 0
+
+
+def test_what_was_of_a_link_is_freed_once_it_is_no_more() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(one) is Session for one in gc.get_objects())
+        world = ran(place(2, (0, 50, 0, 1), (60, 100, 0, 1), (200, 210, 0, 1)), [Post(0.0, 0)])
+        left = sum(type(one) is Session for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert (world.first.links + world.later.links, left - before) == (3, 0)
