@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ledger.block import SALT_BYTES
@@ -16,17 +17,14 @@ from ledger.kinds.post import KIND, Post
 from ledger.link import Link
 from mesh import wiping
 from mesh.acquaintances import forget_links, keep_link
-from mesh.bundling import Bundling
 from mesh.config import Config, ConfigError, load_config
 from mesh.contacts import Contacts
 from mesh.founding import forget_words, found, unshown
 from mesh.home import HomeError, NodeRunsError
-from mesh.inventory import Inventory
 from mesh.news import News
 from mesh.node import SOCIAL_LOG, Node, Surroundings, open_node
 from mesh.opening import is_served
 from mesh.paths import CONFIG
-from mesh.peers import Peers
 from mesh.reading import Reading
 from mesh.rows import (
     Checked,
@@ -41,9 +39,7 @@ from mesh.rows import (
     Stick,
     WhoAmI,
 )
-from mesh.sneakernet import inspect_bundle
 from mesh.vault_file import Wrapped, read_vault
-from mesh.visits import Visits
 from mesh.writer import Draft
 
 if TYPE_CHECKING:
@@ -53,8 +49,12 @@ if TYPE_CHECKING:
 
     from ledger.block import Block
     from ledger.store.base import Absorbed
+    from mesh.bundling import Bundling
+    from mesh.inventory import Inventory
+    from mesh.peers import Peers
     from mesh.port import File, NodePort, Progress, Subject
     from mesh.rows import PeerRow, Synced, TransportRow
+    from mesh.visits import Visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +199,22 @@ async def inspect_file(source: File, *, progress: Progress | None = None) -> Ins
     Raises:
         PortError: It cannot be read, or is no bundle.
     """
+    from mesh.sneakernet import inspect_bundle  # noqa: PLC0415  slow, and needed here only
+
     return await asyncio.to_thread(inspect_bundle, source, progress=progress)
 
 
 class DirectPort:
     """Satisfies ``NodePort``.
 
+    What meets, carries and packs is made, and its code read, when it is first needed: most commands
+    ask for something short.
+
     Args:
         node: An open home.
         live: Whether it stays in its meetings once all is equal, as a node does that runs.
 
     Attributes:
-        peers_here: Whom it is linked with.
-        visits: Its visits to others.
         listening: Says how others may come to it.
     """
 
@@ -219,15 +222,44 @@ class DirectPort:
         self._node = node
         self._store = node.store
         self._contacts = Contacts(node)
-        self._inventory = Inventory(node, live=live)
-        self._bundles = Bundling(node, self._contacts, self._inventory)
         self._reading = Reading(node, self._contacts)
         self._news = News()
-        self._inventory.listen_for_batches(self._heard)
+        self._live = live
         self._began = node.around.steady() if live else None
-        self.peers_here = Peers(node, self._inventory, self._news)
-        self.visits = Visits(node, self.peers_here)
+        node.writer.heard = self._heard_first
         self.listening: Callable[[], list[TransportRow]] = list
+
+    @cached_property
+    def _inventory(self) -> Inventory:
+        from mesh.inventory import Inventory  # noqa: PLC0415
+
+        inventory = Inventory(self._node, live=self._live)
+        inventory.listen_for_batches(self._heard)
+        return inventory
+
+    @cached_property
+    def _bundles(self) -> Bundling:
+        from mesh.bundling import Bundling  # noqa: PLC0415
+
+        return Bundling(self._node, self._contacts, self._inventory)
+
+    @cached_property
+    def peers_here(self) -> Peers:
+        """Whom it is linked with."""
+        from mesh.peers import Peers  # noqa: PLC0415
+
+        return Peers(self._node, self._inventory, self._news)
+
+    @cached_property
+    def visits(self) -> Visits:
+        """Its visits to others."""
+        from mesh.visits import Visits  # noqa: PLC0415
+
+        return Visits(self._node, self.peers_here)
+
+    async def _heard_first(self, absorbed: Absorbed) -> None:
+        """Take what the writer tells until the inventory does."""
+        await self._inventory.heard(absorbed)
 
     def _heard(self, absorbed: Absorbed) -> None:
         if absorbed.is_news:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Self
 
-from transports.tickets import MAX_AGE_S, Ticket, TicketPair
-
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError
+from transports.tickets import MAX_AGE_S, Ticket, TicketPair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -6,15 +6,14 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from transports.wifi.tcp import dial
-from transports.wifi.tcp_address import parse_address
-
 from gossip.effects import End
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError, PassalongError
 from mesh.rows import Synced
 from mesh.tasks import Tasks
 from transports.base import LinkError
+from transports.wifi.tcp import dial
+from transports.wifi.tcp_address import parse_address
 
 if TYPE_CHECKING:
     from ledger.codec import Value
