@@ -229,8 +229,8 @@ class Acquaintances:
         if self._node.is_locked:
             self._found = {}
             return
-        secret, me = self._node.secrets.keys.sealing_secret, self._node.me.device
-        keys = ((one, pair_key(secret, one.sealing, (me, one.device))) for one in found)
+        secret = self._node.secrets.keys.sealing_secret
+        keys = ((one, pair_key(secret, one.sealing)) for one in found)
         self._found = {one.device: Known(one.person, key) for one, key in keys if key}
 
 
@@ -246,20 +246,13 @@ class Known(NamedTuple):
     key: bytes
 
 
-def pair_key(sealing_secret: bytes, sealing: bytes, devices: tuple[bytes, bytes]) -> bytes | None:
+def pair_key(sealing_secret: bytes, sealing: bytes) -> bytes | None:
     """Return the key that two devices have together; None if one of the keys is no good.
 
-    HKDF-SHA256 (RFC 5869) of the X25519 of both (RFC 7748); a key of small order gives none. The
-    keys of both devices go in, the smaller one first: a link proves nothing about its sealing key,
-    so who names another's as his own would be taken for that other, or that other for him.
-
-    Args:
-        sealing_secret: This device's, 32 bytes.
-        sealing: The other one's, 32 bytes.
-        devices: The keys of both, in any order.
+    HKDF-SHA256 (RFC 5869) of the X25519 of both (RFC 7748); a key of small order gives none.
     """
     try:
         shared = bindings.crypto_scalarmult(sealing_secret, sealing)
     except (CryptoError, RuntimeError):
         return None
-    return None if shared == bytes(32) else hkdf(shared, PAIR_LABEL + b"".join(sorted(devices)))
+    return None if shared == bytes(32) else hkdf(shared, PAIR_LABEL)
