@@ -1,8 +1,9 @@
 """Who is around: the links of a node, and the meeting that is held over each.
 
 A contact's device is linked with once: of two links the one stays that the smaller device key
-opened, unless the one that is there is dead; of two that the same side opened the newer. Strangers
-who come by themselves may be so many and no more.
+opened, unless the one that is there is dead. Of two that the same side opened the newer stays; of
+two that came at about the same moment, so that the sides may not agree which that is, the one whose
+session has the smaller binding. Strangers who come by themselves may be so many and no more.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Presence:
         meeting: With it.
         latency: Seconds of a question and its answer, once measured.
         measured: When that was last tried, by the loop's clock.
+        since: When it came, likewise.
         starts_over: Whether it was ended because this node cares about others than before.
         ended: Set once the meeting is over.
     """
@@ -72,6 +74,7 @@ class Presence:
         "measured",
         "meeting",
         "peer",
+        "since",
         "starts_over",
     )
 
@@ -84,6 +87,7 @@ class Presence:
         self.meeting = meeting
         self.latency: float | None = None
         self.measured = float("-inf")
+        self.since = asyncio.get_running_loop().time()
         self.starts_over = False
         self.ended = asyncio.Event()
 
@@ -243,7 +247,7 @@ class Peers:
         peer = None
         if link.peer is not None and link.peer in known:
             peer = Peer(link.peer, known[link.peer].person)
-        present = await self._to_be_replaced(peer, is_initiator=is_initiator)
+        present = await self._to_be_replaced(peer, link, is_initiator=is_initiator)
         node, around = self._node, self._node.around
         holdings = await self._inventory.holdings()
         meeting = await open_meeting(
@@ -276,15 +280,16 @@ class Peers:
     def _rival(self, peer: Peer | None) -> Presence | None:
         return None if peer is None else self._contacts.get(peer.device)
 
-    async def _to_be_replaced(self, peer: Peer | None, *, is_initiator: bool) -> Presence | None:
+    async def _to_be_replaced(
+        self, peer: Peer | None, link: SecureLink, *, is_initiator: bool
+    ) -> Presence | None:
         """Return whose place a new link to a device takes, if it takes anybody's.
 
         Raises:
             LinkError: The one that is there stays.
         """
         while peer is not None and (present := self._contacts.get(peer.device)) is not None:
-            is_smaller = self._node.me.device < peer.device
-            if is_initiator in (present.is_initiator, is_smaller):
+            if self._is_better(link, present, peer.device, is_initiator=is_initiator):
                 return present
             is_alive = await present.is_alive()
             if self._contacts.get(peer.device) is not present:
@@ -293,6 +298,15 @@ class Peers:
                 raise LinkError("there is a link to this device already")
             return present
         return None
+
+    def _is_better(
+        self, link: SecureLink, present: Presence, device: bytes, *, is_initiator: bool
+    ) -> bool:
+        """Say whether a new link is to be taken rather than the one there, both sides alike."""
+        if is_initiator != present.is_initiator:
+            return is_initiator == (self._node.me.device < device)
+        age = asyncio.get_running_loop().time() - present.since
+        return age > ALIVE_S or link.binding < present.link.binding
 
     def _place(self, presence: Presence, instead: Presence | None) -> None:
         """Let somebody in, and out whose place he takes."""

@@ -305,9 +305,11 @@ async def test_whoever_is_there_and_whatever_he_does_the_end_comes(
             for link in await comes(ada, ben):
                 later.push_async_callback(link.close)
                 later.callback(link.cut, "the test is over")
+            links = [one.link._link for one in ada.peers_here]
         # then nothing of it is left: no link, and no task but those of the other one
         assert len(ada.peers_here) == 0
         assert not ada.visits._links
+        assert all(isinstance(link, TcpLink) and link._connection.is_over for link in links)
         assert len(asyncio.all_tasks() - before) <= 8
         async with open_port(homes[0]) as port:
             assert (await port.check()).problems == []
@@ -333,8 +335,10 @@ async def test_at_the_end_half_open_links_are_cut_and_not_waited_for(
         assert reception.row.port is not None
         link = await dial(HERE, reception.row.port)
         await has_come.wait()
-        assert len(reception._links) == len(reception._tasks) == 1
+        (theirs,) = reception._links
+        assert len(reception._tasks) == 1
         await reception.close()
+        assert theirs._connection.gone == "this node ends"
         with pytest.raises(LinkError):
             await link.receive()
         await reception.finish()

@@ -27,7 +27,7 @@ from tests.virtual_time import run_virtual
 from transports.base import LinkClosedError, LinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from mesh.peers import Presence
     from mesh.rows import PeerRow
@@ -77,8 +77,40 @@ def test_of_links_that_both_opened_the_one_stays_that_the_smaller_key_opened(
     run(scenario())
 
 
-@pytest.mark.parametrize("pause", [0, 0.001, 0.01, 0.03, 1])
-def test_of_links_that_the_same_side_opened_the_newer_stays(pause: float) -> None:
+@pytest.mark.parametrize("pause", [0, 0.01, 0.03, 0.05, 0.07])
+def test_a_store_that_takes_its_time_lets_no_two_links_pass_each_other(
+    pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        pair = await by_key()
+        for one in pair:
+            read = one.node.store.note
+
+            async def slowly(
+                name: str, read: Callable[[str], Awaitable[bytes | None]] = read
+            ) -> bytes | None:
+                await asyncio.sleep(0.05)
+                return await read(name)
+
+            monkeypatch.setattr(one.node.store, "note", slowly)
+        dialling = [
+            asyncio.create_task(join(*pair)),
+            asyncio.create_task(join(*pair[::-1])),
+        ]
+        await asyncio.sleep(pause)
+        await asyncio.gather(join(*pair), *dialling)
+        await asyncio.sleep(10)
+        here, _ = alone(*pair)
+        assert here.is_initiator
+        await part(*pair)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("pause", [0, 0.001, 0.01, 0.03, 1, 5])
+def test_of_links_that_the_same_side_opened_one_stays_and_after_a_while_the_newer(
+    pause: float,
+) -> None:
     async def scenario() -> None:
         for first, second in (await by_key(), reversed(await by_key())):
             one = asyncio.create_task(join(first, second))
@@ -87,8 +119,29 @@ def test_of_links_that_the_same_side_opened_the_newer_stays(pause: float) -> Non
             older, newer = (await one)[0], (await two)[0]
             await asyncio.sleep(5)
             here, _ = alone(first, second)
-            assert here in ([older, newer] if pause == 0 else [newer])
+            assert here in ([newer] if pause > ALIVE_S else [older, newer])
             await part(first, second)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("turns", [(False, False), (True, False), (False, True), (True, True)])
+def test_links_that_the_two_sides_see_come_in_another_order_do_not_end_each_other(
+    turns: tuple[bool, bool],
+) -> None:
+    async def scenario() -> None:
+        pair = await by_key()
+        both = [await sessions(*pair) for _ in range(2)]
+
+        async def enter(one: int) -> None:
+            ends = [link[one] for link in both]
+            for session in reversed(ends) if turns[one] else ends:
+                await pair[one].enter(session, is_initiator=one == 0)
+
+        await asyncio.gather(enter(0), enter(1))
+        await asyncio.sleep(10)
+        alone(*pair)
+        await part(*pair)
 
     run(scenario())
 
@@ -99,7 +152,7 @@ def test_a_dead_link_is_in_nobodys_way_for_longer_than_it_takes_to_ask(dials: in
         # given a link that died without a word
         pair = await by_key()
         here, there = Wire.pair()
-        await connect(*pair, here, there)
+        old = await connect(*pair, here, there)
         await asyncio.sleep(2)
         here.is_dead = there.is_dead = True
         # when either of them dials again
@@ -110,6 +163,7 @@ def test_a_dead_link_is_in_nobodys_way_for_longer_than_it_takes_to_ask(dials: in
         one, other = (one.peers.linked(two.device) for one, two in (pair, pair[::-1]))
         assert one is not None
         assert other is not None
+        assert not {one, other} & set(old)
         assert one.link.binding == other.link.binding
         await asyncio.sleep(20)
         alone(*pair)
