@@ -16,13 +16,10 @@ import sys
 import traceback
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
-from unittest import mock
 
-import mesh.daemon
 from mesh.daemon import Options, run_node
 from mesh.direct import open_port, real_world
 from mesh.port import PortError
@@ -31,7 +28,7 @@ from tests.crash.phases import Board, Deed
 from tests.crash.system_calls import library, watch_writes
 from tests.crash.trap import Kind, Trap
 from tests.crash.victim import ENOUGH, say
-from transports.gate import Gate, GateLimits
+from transports.gate import GateLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -84,7 +81,7 @@ class Victim:
         """Run a node until told to stop, and write now and then."""
         told = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-        async with run_node(self.home, real_world(), Options(port=0)) as port:
+        async with run_node(self.home, real_world(), Options(port=0, gate=OPEN)) as port:
             (listening,) = port.listening()
             assert listening.port is not None
             tell(listening.port)
@@ -164,9 +161,8 @@ def tell(pipe: int, port: int) -> None:
 
 def main() -> None:
     board = Board(Path(sys.argv[1]))
-    with mock.patch.object(mesh.daemon, "Gate", side_effect=partial(Gate, OPEN)):
-        for line in sys.stdin:
-            let_meet(Meeting.decode(line), board)
+    for line in sys.stdin:
+        let_meet(Meeting.decode(line), board)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gossip.policy import Quota
 from ledger.kinds import device as device_kind
 from ledger.link import Link as Invitation
 from ledger.store.base import Batch
 from ledger.store.memory import MemoryStore
+from mesh.device_secrets import Secrets
 from mesh.direct import DirectPort
-from mesh.node import Node, Secrets, Surroundings
+from mesh.node import Node, Surroundings
 from mesh.writer import Draft, Heads, Writer
 from tests.gossip.held import WHEN
 from tests.strategies import Device, device_keys, person_key, run_of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from ledger.statement import Revocation
     from mesh.peers import Peers, Presence
+    from mesh.vault import Vault
     from transports.base import Link, LinkInfo
     from transports.secure import SecureLink
 
@@ -159,7 +161,22 @@ def node_of(number: int, owner: int, now: Callable[[], int] = lambda: WHEN) -> N
     secrets = Secrets(keys, person.signing.public, person.certify(keys.public))
     store = MemoryStore(new_run=lambda: dice.randbytes(8))
     writer = Writer(store, Heads.of(keys.signing, ()), around.now)
-    return Node(store, secrets, writer, around, Quota())
+    node = Node(store, secrets.link, cast("Vault", OpenVault()), writer, around, Quota())
+    node._secrets = secrets
+    return node
+
+
+class OpenVault:
+    """Stands in for the vault of a node without a home."""
+
+    has_passphrase = False
+    is_locked = False
+
+    def lock(self) -> None:
+        self.is_locked = True
+
+    def leave_login(self) -> None:
+        """No login has been let in."""
 
 
 async def write_root(node: Node) -> None:

@@ -212,7 +212,7 @@ import os
 
 async def main():
     async def meet(link, entry):
-        who = Credentials({}, MemoryTickets(lambda: 0.0))
+        who = Credentials(bytes(32), {}, MemoryTickets(lambda: 0.0))
         session = await secure(link, is_initiator=False, who=who, random=os.urandom)
         gate.secured(entry)
         await session.receive()
@@ -305,40 +305,21 @@ def test_without_a_node_there_is_nothing_to_watch(ada: Passalong) -> None:
         assert "passalong run" in ada("peers", "--watch", *args).refusal
 
 
-WATCH = """
-import sys
-from contextlib import asynccontextmanager
-from pathlib import Path
-import mesh.direct
-from mesh.cli.entry import main
-from mesh.daemon import Options, run_node
-
-@asynccontextmanager
-async def open_port(folder, around=None):
-    async with run_node(folder, mesh.direct.real_world(), Options(port=0)) as port:
-        Path(sys.argv[2]).write_text(str(port.listening()[0].port))
-        yield port
-
-mesh.direct.open_port = open_port
-sys.exit(main(["--home", sys.argv[1], "peers", "--watch", *sys.argv[3:]]))
-"""
-"""Watches a node that runs in the same process."""
-
 FIELDS = {
     *("authenticated", "person", "device", "name", "links", "transport", "address"),
     *("last_received_s", "last_sent_s", "latency_ms", "state"),
 }
 
 
-def test_watching_is_one_document_a_line_and_ends_well(
-    ada: Passalong, ben: Passalong, tmp_path: Path
-) -> None:
+def watching(home: Path, *args: str) -> list[str]:
+    return ["-m", "mesh", "--home", str(home), "peers", "--watch", *args]
+
+
+def test_watching_is_one_document_a_line_and_ends_well(ada: Passalong, ben: Passalong) -> None:
     befriend(ada, ben)
-    where = str(tmp_path / "port")
-    with started(["-c", WATCH, str(ada.home), where, "--json"]) as watch:
+    with running(ada.home) as host, started(watching(ada.home, "--json")) as watch:
         assert watch.line() == []
-        address = f"127.0.0.1:{Path(where).read_text()}"
-        with running(ben.home, "--connect", address) as node:
+        with running(ben.home, "--connect", host.address) as node:
             (row,) = watch.line()
             assert row.keys() >= FIELDS
             assert (row["authenticated"], row["device"]) == (True, node.said["device"])
@@ -347,18 +328,21 @@ def test_watching_is_one_document_a_line_and_ends_well(
         while watch.line() != []:
             pass
         assert watch.tell(signal.SIGINT) == (0, "", "")
+        assert host.tell(signal.SIGINT) == (0, "", "")
 
 
-def test_on_a_terminal_it_is_a_table_and_nothing_besides(ada: Passalong, tmp_path: Path) -> None:
+def test_on_a_terminal_it_is_a_table_and_nothing_besides(ada: Passalong) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", WATCH, str(ada.home), str(tmp_path / "port")]
-    with subprocess.Popen(
-        command,
-        env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "80"},
-        stdout=theirs,
-        stderr=theirs,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
-    ) as process:
+    with (
+        running(ada.home),
+        subprocess.Popen(
+            [sys.executable, *watching(ada.home)],
+            env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "80"},
+            stdout=theirs,
+            stderr=theirs,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        ) as process,
+    ):
         os.close(theirs)
         seen = b""
         while seen.count(b"Nobody is linked") < 4:  # it is drawn anew every second

@@ -16,7 +16,7 @@ from mesh.paths import CONFIG
 from mesh.port import PortError
 from transports import secure_link
 from transports.base import LinkError
-from transports.gate import Gate, GateLimits
+from transports.gate import GateLimits
 from transports.secure import Credentials, secure
 from transports.tickets import MemoryTickets
 from transports.wifi import tcp_connection
@@ -238,7 +238,7 @@ async def stranger_at(address: str) -> tuple[TcpLink, SecureLink]:
     """Set up a session as somebody of whom nobody knows."""
     host, _, number = address.rpartition(":")
     link = await dial(host, int(number))
-    who = Credentials({}, MemoryTickets(lambda: 0.0))
+    who = Credentials(bytes(32), {}, MemoryTickets(lambda: 0.0))
     return link, await secure(link, is_initiator=True, who=who, random=real_world().random)
 
 
@@ -330,7 +330,7 @@ async def test_at_the_end_half_open_links_are_cut_and_not_waited_for(
             return await secure(carrier, is_initiator=is_initiator)
 
         monkeypatch.setattr(ada.peers_here, "secure", noticed)
-        reception = Reception(ada.peers_here)
+        reception = Reception(ada.peers_here, GateLimits())
         await reception.open(0)
         assert reception.row.port is not None
         link = await dial(HERE, reception.row.port)
@@ -393,4 +393,4 @@ def test_the_gate_of_a_node_leaves_room_for_contacts() -> None:
     from mesh.strangers import MAX_STRANGERS  # noqa: PLC0415
 
     assert GateLimits().links - MAX_STRANGERS >= GateLimits().links_each
-    assert Gate().limits == GateLimits()
+    assert Options().gate == GateLimits()

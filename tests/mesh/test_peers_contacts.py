@@ -207,3 +207,26 @@ def test_another_device_of_a_contact_is_recognised_once_its_first_block_came() -
         await part(one, other, second)
 
     run(scenario())
+
+
+def test_a_home_that_is_locked_is_a_stranger_to_its_contacts_until_it_is_unlocked() -> None:
+    async def scenario() -> None:
+        one, other = await friends(1, 2)
+        await join(one, other)
+        await asyncio.sleep(2)
+        secrets = one.node.secrets
+        await one.node.lock()
+        await asyncio.sleep(1)
+        assert len(one.peers) == len(other.peers) == 0
+        for dials, answers in ((one, other), (other, one)):
+            await join(dials, answers)
+            assert [row.authenticated for row in await rows(other)] == [False]
+            one.peers.stop()
+            await asyncio.sleep(1)
+        one.node._secrets = secrets
+        one.node._turned()
+        await join(one, other)
+        assert [row.authenticated for row in await rows(other)] == [True]
+        await part(one, other)
+
+    run(scenario())
