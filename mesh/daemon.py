@@ -17,9 +17,11 @@ from mesh.paths import CONFIG
 from mesh.rows import TransportRow
 from mesh.rpc_server import serve_port
 from mesh.tasks import Tasks
+from mesh.visits import END_S
 from transports.base import LinkError
 from transports.gate import Gate, GateLimits
 from transports.wifi.tcp import TRANSPORT
+from transports.wifi.tcp_address import parse_address, spell
 from transports.wifi.tcp_listener import TcpListener
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from mesh.config import Config
     from mesh.node import Surroundings
     from mesh.peers import Peers
     from mesh.visits import Visits
@@ -39,8 +42,6 @@ SETTLE_S: Final = 3 * 60 * 60
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 60.0
 """Between two attempts to reach an address; each is twice as long as the one before."""
-END_S: Final = 1.5
-"""How long links may take to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ class Options:
     gate: GateLimits = field(default_factory=GateLimits)
 
 
+class AddressError(PassalongError):
+    """An address to keep in touch with is none."""
+
+
 class Reception:
     """Lets in whoever comes over TCP.
 
@@ -74,6 +79,7 @@ class Reception:
         self._gate = Gate(limits)
         self._listener: TcpListener | None = None
         self._problem: str | None = None
+        self._links: dict[TcpLink, Entry] = {}
 
     async def open(self, port: int) -> None:
         """Listen on ``port``; where that cannot be, ``row`` says why."""
@@ -93,6 +99,7 @@ class Reception:
         return TransportRow(TRANSPORT, "failed" if self._problem else "off", None, self._problem)
 
     def _accepted(self, link: TcpLink, entry: Entry) -> None:
+        self._links[link] = entry
         self._tasks.begin(self._welcome(link, entry))
 
     async def _welcome(self, link: TcpLink, entry: Entry) -> None:
@@ -104,16 +111,23 @@ class Reception:
             log.debug("%s: %s", link.info.address, exc)
         except PassalongError as exc:
             log.warning("%s", exc)
-            await link.close()
+        finally:
+            del self._links[link]
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Listen no more; who has not set up a session yet is sent away."""
         if self._listener is not None:
             await self._listener.close()
+        self._cut([link for link, entry in self._links.items() if entry.is_half_open])
 
-    async def finish(self, seconds: float) -> None:
-        """Wait for the meetings of those who came; ``Peers.stop`` ends them."""
-        await self._tasks.finish(seconds)
+    async def finish(self) -> None:
+        """Break off what is left of those who came; ``Peers.end`` ends it without haste."""
+        self._cut(list(self._links))
+        await self._tasks.cancel()
+
+    def _cut(self, links: list[TcpLink]) -> None:
+        for link in links:
+            link.cut("this node ends")
 
 
 async def keep_in_touch(visits: Visits, address: str, dice: Random) -> None:
@@ -136,16 +150,17 @@ async def run_node(
     """Run the node whose home is ``folder`` for as long as the context lasts; give its port.
 
     Raises:
-        PortError: The home cannot be opened.
+        PortError: The home cannot be opened, or an address is none.
     """
     config = load_config(folder / CONFIG)
+    places = _places(config, options)
     async with open_node(folder, around) as node:
         port = DirectPort(node, live=True)
         reception, tasks = Reception(port.peers_here, options.gate), Tasks()
         port.listening = lambda: [reception.row]
         if options.wifi:
             await reception.open(config.port if options.port is None else options.port)
-        for address in dict.fromkeys((*config.connect, *options.connect)):
+        for address in places:
             tasks.begin(keep_in_touch(port.visits, address, SystemRandom()))
         tasks.begin(_settle(port))
         try:
@@ -153,8 +168,22 @@ async def run_node(
                 yield port
         finally:
             await reception.close()
-            port.peers_here.stop()
-            await asyncio.gather(reception.finish(END_S), port.visits.finish(END_S), tasks.cancel())
+            await port.peers_here.end(END_S)
+            port.visits.cut()
+            await asyncio.gather(reception.finish(), port.visits.finish(), tasks.cancel())
+
+
+def _places(config: Config, options: Options) -> list[str]:
+    """Return the addresses to keep in touch with, each once.
+
+    Raises:
+        AddressError: One of them is none.
+    """
+    try:
+        spelled = [spell(*parse_address(one)) for one in (*config.connect, *options.connect)]
+    except LinkError as exc:
+        raise AddressError(f"{exc} (in --connect, or connect of {CONFIG})") from exc
+    return list(dict.fromkeys(spelled))
 
 
 async def _settle(port: DirectPort) -> None:

@@ -303,7 +303,9 @@ class DirectPort:
         return self._shown(await self._contacts.take_back(person, "muted"))
 
     async def block(self, person: str) -> ContactRow:
-        return self._changed(await self._contacts.give(person, "blocked"))
+        row = self._changed(await self._contacts.give(person, "blocked"))
+        await forget_links(self._node, row.person)
+        return row
 
     async def unblock(self, person: str) -> ContactRow:
         return self._changed(await self._contacts.take_back(person, "blocked"))
@@ -324,9 +326,9 @@ class DirectPort:
         return self._changed(row)
 
     async def remove_contact(self, person: str) -> ContactRow:
-        row = await self._contacts.take_back(person, "added")
+        row = self._changed(await self._contacts.take_back(person, "added"))
         await forget_links(self._node, row.person)
-        return self._changed(row)
+        return row
 
     async def contacts(self) -> list[ContactRow]:
         return await self._contacts.rows()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from gossip.mail_room import MailLimits
 from mesh.holdings import Holdings
@@ -19,10 +19,14 @@ from mesh.readers import policy_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from gossip.mail import Mail
     from gossip.policy import Policy
-    from ledger.store.base import Absorbed
+    from ledger.store.base import Absorbed, Batch
     from mesh.meeting import Keeper
     from mesh.node import Node
+
+SETTLE_S: Final = 60.0
+"""How often carried mail is looked through at most: lives are whole minutes."""
 
 
 class Inventory:
@@ -39,6 +43,8 @@ class Inventory:
         self._holdings: Holdings | None = None
         self._bag: Mailbag | None = None
         self._opening = asyncio.Lock()
+        self._settled = 0.0
+        self._round = 0
         self._before = 0
         self._listeners: set[Callable[[], None]] = set()
         self._hearers: list[Callable[[Absorbed], None]] = []
@@ -67,6 +73,7 @@ class Inventory:
         """Look again at what the node cares about; called when that changes."""
         self._before = self.let_go
         self._holdings = None
+        self._round += 1
         for stale in self._listeners:
             stale()
 
@@ -76,14 +83,24 @@ class Inventory:
         Raises:
             StoreError: It could not be read about, or nothing be let go.
         """
-        node = self._node
         for heard in self._hearers:
             heard(absorbed)
-        if self._holdings is not None:
-            await self._holdings.learn(absorbed)
-        elif await node.store.size() > node.quota.high_mark:
-            self._holdings = await Holdings.open(node.store, await self.policy())
-            await self._holdings.make_room()
+        held, bag = self._holdings, self._bag
+        if bag is not None and absorbed.mail and (held is None or held.mail is None):
+            await bag.stored(absorbed.mail)
+        if held is not None:
+            await held.learn(absorbed)
+        elif await self._node.store.size() > self._node.quota.high_mark:
+            await (await self._read()).make_room()
+
+    async def _read(self) -> Holdings:
+        """Return the holdings, read where they are not; called where nothing is being absorbed."""
+        while (held := self._holdings) is None:
+            begun = self._round
+            read = await Holdings.open(self._node.store, await self.policy())
+            if begun == self._round:  # or the node cares about others by now
+                self._holdings = read
+        return held
 
     async def holdings(self) -> Holdings:
         """Return what all meetings share.
@@ -91,36 +108,82 @@ class Inventory:
         Raises:
             StoreError: It could not be read.
         """
-        bag = await self.mailbag()
-        async with self._node.writer.alone:
-            if self._holdings is None:
-                self._holdings = await Holdings.open(self._node.store, await self.policy())
-            self._holdings.mail = bag.mail
-            return self._holdings
+        while True:
+            bag = await self.mailbag()
+            async with self._node.writer.alone:
+                held = await self._read()
+                if bag is self._bag:
+                    held.mail = bag.mail
+                    return held
+
+    def are_current(self, holdings: Holdings) -> bool:
+        """Say whether holdings that were given are still those of this home."""
+        return holdings is self._holdings
 
     async def keeper(self) -> Keeper:
         """Return who takes what a meeting brings."""
-        return Dating(self._node.writer, await self.mailbag())
+        bag = await self.mailbag()
+        return _Keeper(Dating(self._node.writer, bag), lambda: bag is self._bag)
 
     async def mailbag(self) -> Mailbag:
-        """Return the home's mail; there is one mailbag for as long as it is open."""
+        """Return the home's mail; there is one mailbag for as long as it is open.
+
+        What has lived goes first, but once a minute is often enough for that.
+        """
+        around = self._node.around
         async with self._opening:
-            if self._bag is not None:
+            if self._bag is None:
+                limits = MailLimits(bytes=self._node.quota.mail_bytes)
+                async with self._node.writer.alone:
+                    own = self._node.me.device
+                    self._bag = await Mailbag.open(self._node.store, own, around, limits)
+            elif around.steady() - self._settled >= SETTLE_S:
                 await self._bag.settle()
+            else:
                 return self._bag
-            limits = MailLimits(bytes=self._node.quota.mail_bytes)
-            store, around = self._node.store, self._node.around
-            self._bag = await Mailbag.open(store, self._node.me.device, around, limits)
+            self._settled = around.steady()
             return self._bag
 
     @asynccontextmanager
     async def mail(self) -> AsyncIterator[Mailbag]:
         """Give the home's mail for something that keeps what it changes of it."""
         bag = await self.mailbag()
+        before = _contents(bag.mail)
         try:
             yield bag
         except BaseException:
-            self._bag = None  # it may believe to have what never reached the disk
-            if self._holdings is not None and self._holdings.mail is not None:
-                self.forget()
+            if bag is self._bag and _contents(bag.mail) != before:
+                self._lose_mail()
             raise
+
+    def _lose_mail(self) -> None:
+        """Read the mail again: what is in mind may believe to have what never reached the disk."""
+        self._bag = None
+        if self._holdings is not None and self._holdings.mail is not None:
+            self.forget()
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeper:
+    """A keeper for meetings that end when the mail is read again.
+
+    What such a meeting still brings of mail is in nobody's mind any more, and nobody was told that
+    it was kept: it is not.
+
+    Attributes:
+        keeper: Takes the batches.
+        is_current: Says whether the mail is still that which the meeting knows.
+    """
+
+    keeper: Keeper
+    is_current: Callable[[], bool]
+
+    async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
+        if (batch.mail or batch.mail_drops) and not self.is_current():
+            batch = replace(batch, mail=(), mail_drops=())
+        return await self.keeper.absorb(batch, seen=seen, durable=durable)
+
+
+def _contents(mail: Mail) -> object:
+    """Return what tells whether anything about the mail was changed."""
+    return dict(mail.carried), dict(mail.tokens), dict(mail.gone), set(mail.letters)

@@ -1,20 +1,26 @@
 """Who is around: the links of a node, and the meeting that is held over each.
 
 A contact's device is linked with once: of two links the one stays that the smaller device key
-opened, unless the one that is there is dead; of two that the same side opened the newer.
+opened, unless the one that is there is dead. Of two that the same side opened the newer stays; of
+two that came at about the same moment, so that the sides may not agree which that is, the one whose
+session has the smaller binding. Strangers who come by themselves may be so many and no more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import logging
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from gossip.policy import Peer
 from gossip.session import State
+from ledger.errors import PassalongError
 from mesh.acquaintances import Acquaintances
 from mesh.meeting import open_meeting
 from mesh.rows import PeerRow
+from mesh.strangers import MAX_STRANGERS, Strangers
+from mesh.tasks import Tasks
 from mesh.tickets import KeptTickets
 from transports.base import LinkError
 from transports.recognition import Credentials
@@ -23,6 +29,7 @@ from transports.secure import secure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ledger.store.base import Absorbed
     from ledger.views.people import People
     from mesh.inventory import Inventory
     from mesh.meeting import Meeting, Outcome
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from transports.secure import SecureLink
     from transports.tickets import Ticket
 
+log: Final = logging.getLogger("passalong")
 ALIVE_S: Final = 2.0
 """How long a link has to answer when another one to the same device is there."""
 LATENCY_S: Final = 10.0
@@ -52,10 +60,23 @@ class Presence:
         peer: Who it is, if it has shown that.
         meeting: With it.
         latency: Seconds of a question and its answer, once measured.
-        measured: When that was, by the loop's clock.
+        measured: When that was last tried, by the loop's clock.
+        since: When it came, likewise.
+        starts_over: Whether it was ended because this node cares about others than before.
+        ended: Set once the meeting is over.
     """
 
-    __slots__ = ("is_initiator", "latency", "link", "measured", "meeting", "peer")
+    __slots__ = (
+        "ended",
+        "is_initiator",
+        "latency",
+        "link",
+        "measured",
+        "meeting",
+        "peer",
+        "since",
+        "starts_over",
+    )
 
     def __init__(
         self, link: SecureLink, meeting: Meeting, peer: Peer | None, *, is_initiator: bool
@@ -66,6 +87,9 @@ class Presence:
         self.meeting = meeting
         self.latency: float | None = None
         self.measured = float("-inf")
+        self.since = asyncio.get_running_loop().time()
+        self.starts_over = False
+        self.ended = asyncio.Event()
 
     @property
     def state(self) -> str:
@@ -74,6 +98,8 @@ class Presence:
 
     async def is_alive(self) -> bool:
         """Say whether the other side answers."""
+        if self.meeting.session.state is State.CLOSED:
+            return False
         try:
             async with asyncio.timeout(ALIVE_S):
                 await self.measure()
@@ -83,8 +109,8 @@ class Presence:
 
     async def measure(self) -> None:
         """Find out how long an answer takes."""
-        self.latency = await self.link.ping()
         self.measured = asyncio.get_running_loop().time()
+        self.latency = await self.link.ping()
 
 
 class Peers:
@@ -94,18 +120,26 @@ class Peers:
         node: Its keys and store.
         inventory: What its meetings share.
         news: Told when somebody comes or goes.
+        most_strangers: How many strangers who came by themselves may stay.
     """
 
-    def __init__(self, node: Node, inventory: Inventory, news: News) -> None:
+    def __init__(
+        self, node: Node, inventory: Inventory, news: News, most_strangers: int = MAX_STRANGERS
+    ) -> None:
         self._node = node
         self._inventory = inventory
         self._news = news
         self._acquaintances = Acquaintances(node)
         self._tickets: KeptTickets | None = None
+        self._opening = asyncio.Lock()
         self._present: dict[Presence, None] = {}
         self._contacts: dict[bytes, Presence] = {}
+        self._strangers: Strangers[Presence] = Strangers(most_strangers)
+        self._tasks = Tasks()
+        self._is_ending = False
+        node.listen(self._start_over)
         inventory.listen(self._start_over)
-        inventory.listen_for_batches(self._acquaintances.heard)
+        inventory.listen_for_batches(self._heard)
 
     def __len__(self) -> int:
         return len(self._present)
@@ -113,21 +147,56 @@ class Peers:
     def __iter__(self) -> Iterator[Presence]:
         return iter(self._present)
 
+    def linked(self, device: bytes) -> Presence | None:
+        """Return the device of a contact, if it is linked with."""
+        return self._contacts.get(device)
+
+    # --- what changes about this node ---
+
     def _start_over(self) -> None:
-        """End all meetings: this node cares about others, or knows others, than before."""
+        """End all meetings: this node cares about others, or knows others, than before.
+
+        A home that is locked knows nobody, and is a stranger to all.
+        """
         self._acquaintances.forget()
+        if self._tickets is not None:
+            self._tickets.retire()
+            self._tickets = None
+        for presence in list(self._present):
+            presence.starts_over = True
         self.stop()
+
+    def _heard(self, absorbed: Absorbed) -> None:
+        """Note that a batch came; it may revoke a device that is here."""
+        self._acquaintances.heard(absorbed)
+        if not len(self._tasks) and any(one in self._contacts for one in absorbed.revoked):
+            self._tasks.begin(self._part_with_revoked())
+
+    async def _part_with_revoked(self) -> None:
+        try:
+            known = await self._acquaintances.all()
+        except PassalongError as exc:
+            log.warning("%s", exc)
+            return
+        for device, presence in list(self._contacts.items()):
+            if device not in known:
+                self._stop(presence)
+
+    # --- a link comes ---
 
     async def ticket(self, device: bytes) -> Ticket | None:
         """Return what opens the next session with a device faster, if it is known."""
         return (await self._kept_tickets()).to_open(device)
 
     async def _kept_tickets(self) -> KeptTickets:
-        if self._tickets is None:
-            devices = await self._acquaintances.all()
-            store, now = self._node.store, self._node.around.now
-            self._tickets = await KeptTickets.open(store, now, devices)
-        return self._tickets
+        async with self._opening:
+            while (tickets := self._tickets) is None:
+                devices = await self._acquaintances.all()
+                store, now = self._node.store, self._node.around.now
+                read = await KeptTickets.open(store, now, devices)
+                if self._acquaintances.are(devices):
+                    self._tickets = read
+            return tickets
 
     async def secure(
         self, link: Link, *, is_initiator: bool, ticket: Ticket | None = None
@@ -136,13 +205,18 @@ class Peers:
 
         Raises:
             LinkError: That came to nothing; the link is closed.
+            StoreError: Whom this device knows could not be read; the link is closed.
         """
-        known = await self._acquaintances.all()
-        keys = {device: one.key for device, one in known.items()}
+        async with AsyncExitStack() as unless_begun:
+            unless_begun.push_async_callback(link.close)
+            known = await self._acquaintances.all()
+            keys = {device: one.key for device, one in known.items()}
+            who = Credentials(self._node.me.device, keys, await self._kept_tickets())
+            unless_begun.pop_all()
         return await secure(
             link,
             is_initiator=is_initiator,
-            who=Credentials(self._node.me.device, keys, await self._kept_tickets()),
+            who=who,
             random=self._node.around.random,
             ticket=ticket,
         )
@@ -150,21 +224,35 @@ class Peers:
     async def enter(
         self, link: SecureLink, *, is_initiator: bool, is_invited: bool = False
     ) -> Presence:
-        """Prepare the meeting over a link; ``hold`` holds it.
+        """Prepare the meeting over a link; ``hold`` holds it, and has to be called.
 
         Raises:
-            LinkError: There is a better link to the same device; this one is closed.
-            StoreError: What is held could not be read.
+            LinkError: There is a better link to the same device, or this node ends; this link is
+                closed.
+            StoreError: What is held could not be read; likewise.
         """
+        async with AsyncExitStack() as unless_entered:
+            unless_entered.push_async_callback(link.close)
+            presence = None
+            while presence is None:
+                presence = await self._try(link, is_initiator=is_initiator, is_invited=is_invited)
+            unless_entered.pop_all()
+        return presence
+
+    async def _try(
+        self, link: SecureLink, *, is_initiator: bool, is_invited: bool
+    ) -> Presence | None:
+        """Enter, unless something changes meanwhile that matters to it."""
         known = await self._acquaintances.all()
         peer = None
         if link.peer is not None and link.peer in known:
             peer = Peer(link.peer, known[link.peer].person)
-            await self._make_way(peer.device, link, is_initiator=is_initiator)
+        present = await self._to_be_replaced(peer, link, is_initiator=is_initiator)
         node, around = self._node, self._node.around
+        holdings = await self._inventory.holdings()
         meeting = await open_meeting(
             link,
-            await self._inventory.holdings(),
+            holdings,
             node.store,
             await self._inventory.keeper(),
             clock=around.now,
@@ -175,11 +263,62 @@ class Peers:
             is_invited=is_invited,
             steady=around.steady,
         )
+        # From here on nothing may wait: two links to a device would pass each other unseen.
+        is_current = self._acquaintances.are(known) and self._inventory.are_current(holdings)
+        if self._is_ending or not is_current or self._rival(peer) is not present:
+            meeting.stop()
+            self._refuse_at_the_end()
+            return None
         presence = Presence(link, meeting, peer, is_initiator=is_initiator)
-        self._present[presence] = None
-        if peer is not None:
-            self._contacts[peer.device] = presence
+        self._place(presence, present)
         return presence
+
+    def _refuse_at_the_end(self) -> None:
+        if self._is_ending:
+            raise LinkError("this node ends")
+
+    def _rival(self, peer: Peer | None) -> Presence | None:
+        return None if peer is None else self._contacts.get(peer.device)
+
+    async def _to_be_replaced(
+        self, peer: Peer | None, link: SecureLink, *, is_initiator: bool
+    ) -> Presence | None:
+        """Return whose place a new link to a device takes, if it takes anybody's.
+
+        Raises:
+            LinkError: The one that is there stays.
+        """
+        while peer is not None and (present := self._contacts.get(peer.device)) is not None:
+            if self._is_better(link, present, peer.device, is_initiator=is_initiator):
+                return present
+            is_alive = await present.is_alive()
+            if self._contacts.get(peer.device) is not present:
+                continue
+            if is_alive:
+                raise LinkError("there is a link to this device already")
+            return present
+        return None
+
+    def _is_better(
+        self, link: SecureLink, present: Presence, device: bytes, *, is_initiator: bool
+    ) -> bool:
+        """Say whether a new link is to be taken rather than the one there, both sides alike."""
+        if is_initiator != present.is_initiator:
+            return is_initiator == (self._node.me.device < device)
+        age = asyncio.get_running_loop().time() - present.since
+        return age > ALIVE_S or link.binding < present.link.binding
+
+    def _place(self, presence: Presence, instead: Presence | None) -> None:
+        """Let somebody in, and out whose place he takes."""
+        self._present[presence] = None
+        if instead is not None:
+            self._stop(instead)
+        if presence.peer is not None:
+            self._contacts[presence.peer.device] = presence
+        elif not presence.is_initiator:
+            crowded_out = self._strangers.add(presence, presence.link.info.address)
+            if crowded_out is not None:
+                self._stop(crowded_out)
 
     async def hold(self, presence: Presence) -> Outcome:
         """Hold the meeting to its end.
@@ -191,26 +330,12 @@ class Peers:
         try:
             return await presence.meeting.hold()
         finally:
+            self._leave(presence)
             del self._present[presence]
-            if presence.peer is not None and self._contacts.get(presence.peer.device) is presence:
-                del self._contacts[presence.peer.device]
+            presence.ended.set()
             self._news.tell("peers")
 
-    async def _make_way(self, device: bytes, link: SecureLink, *, is_initiator: bool) -> None:
-        """See to it that there is one link to a device.
-
-        Raises:
-            LinkError: The one that is there stays.
-        """
-        present = self._contacts.get(device)
-        if present is None:
-            return
-        is_smaller = self._node.me.device < device
-        is_preferred = is_initiator in (present.is_initiator, is_smaller)
-        if not is_preferred and await present.is_alive():
-            await link.close()
-            raise LinkError("there is a link to this device already")
-        present.meeting.stop()
+    # --- who is here ---
 
     async def rows(self, people: People) -> list[PeerRow]:
         """Return a row a link: contacts first, by name; latencies are measured where they are old.
@@ -233,7 +358,27 @@ class Peers:
     def stop(self) -> None:
         """End all meetings, as soon as what came is stored."""
         for presence in list(self._present):
-            presence.meeting.stop()
+            self._stop(presence)
+
+    async def end(self, seconds: float) -> None:
+        """End all meetings for good, and wait so long for them at most."""
+        self._is_ending = True
+        self.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for presence in list(self._present):
+                    await presence.ended.wait()
+        await self._tasks.cancel()
+
+    def _stop(self, presence: Presence) -> None:
+        self._leave(presence)
+        presence.meeting.stop()
+
+    def _leave(self, presence: Presence) -> None:
+        """Let others take the place of somebody who goes."""
+        self._strangers.discard(presence)
+        if presence.peer is not None and self._contacts.get(presence.peer.device) is presence:
+            del self._contacts[presence.peer.device]
 
 
 def _row(presence: Presence, people: People, now: float) -> PeerRow:

@@ -32,14 +32,9 @@ class Tasks:
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("this is a fault of passalong; report it", exc_info=fault)
 
-    async def finish(self, seconds: float) -> None:
-        """Wait for all to end; what has not in ``seconds`` is cancelled."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=seconds)
-        await self.cancel()
-
     async def cancel(self) -> None:
-        """End all now."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """End all now, those too that begin meanwhile."""
+        while self._running:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from ledger.codec import decode, encode
 from ledger.errors import InvalidError
-from transports.tickets import MAX_AGE_S, Ticket, TicketPair
+from transports.tickets import IDENT_BYTES, MAX_AGE_S, PSK_BYTES, Ticket, TicketPair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +35,7 @@ class KeptTickets:
         self._now = now
         self._held: dict[bytes, _Held] = {}
         self._devices: dict[bytes, bytes] = {}
+        self._is_retired = False
 
     @classmethod
     async def open(cls, store: Store, now: Callable[[], int], devices: Iterable[bytes]) -> Self:
@@ -51,9 +52,14 @@ class KeptTickets:
         held = self._held.get(device)
         return held.to_open if held is not None and self._is_fresh(held) else None
 
-    def forget(self, device: bytes) -> None:
-        """Use none of a device from now on."""
-        self._drop(device)
+    def retire(self) -> None:
+        """Give none and keep none from now on: others are read anew, for whom this node then knows.
+
+        A session that is being set up meanwhile goes on without.
+        """
+        self._held.clear()
+        self._devices.clear()
+        self._is_retired = True
 
     async def find(self, ident: bytes) -> Sequence[Ticket]:
         held = self._held.get(self._devices.get(ident, b""))
@@ -72,7 +78,9 @@ class KeptTickets:
 
     async def keep(self, pair: TicketPair) -> None:
         device = pair.to_open.name
-        if device is None or (device not in self._held and len(self._held) >= MAX_KEPT):
+        if device is None or self._is_retired:
+            return
+        if device not in self._held and len(self._held) >= MAX_KEPT:
             return
         self._take(device, _Held(self._now(), pair.to_open, pair.to_answer))
         await self._write(device)
@@ -94,6 +102,13 @@ class KeptTickets:
     async def _write(self, device: bytes) -> None:
         held = self._held.get(device)
         await self._store.set_note(_note(device), held.encode() if held is not None else None)
+
+
+async def drop_tickets(store: Store, devices: Iterable[bytes]) -> None:
+    """Throw away what is kept for sessions with ``devices``."""
+    for device in devices:
+        if await store.note(_note(device)) is not None:
+            await store.set_note(_note(device), None)
 
 
 class _Held:
@@ -132,7 +147,7 @@ class _Held:
 
 def _ticket(device: bytes, said: object) -> Ticket | None:
     match said:
-        case [bytes(ident), bytes(psk)]:
+        case [bytes(ident), bytes(psk)] if (len(ident), len(psk)) == (IDENT_BYTES, PSK_BYTES):
             return Ticket(ident, psk, device)
         case _:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from gossip.effects import End
@@ -12,8 +13,8 @@ from ledger.errors import InvalidError, PassalongError
 from mesh.rows import Synced
 from mesh.tasks import Tasks
 from transports.base import LinkError
-from transports.wifi.tcp import dial
-from transports.wifi.tcp_address import parse_address
+from transports.wifi.tcp import TcpLink, dial
+from transports.wifi.tcp_address import parse_address, spell
 
 if TYPE_CHECKING:
     from ledger.codec import Value
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MAX_ADDRESSES: Final = 256
 _MET_AT: Final = "contacts met at addresses"
 _MAX_NOTE_BYTES: Final = 1 << 17
+END_S: Final = 1.5
+"""How long links may take to end."""
 _PROGRESS_S: Final = 0.2
 _PROBLEMS: Final = {
     End.LOST: "the link was lost; what came is kept, sync again for the rest",
@@ -54,66 +57,140 @@ class Visits:
         self._node = node
         self._peers = peers
         self._tasks = Tasks()
+        self._links: dict[TcpLink, None] = {}
+        self._remembering = asyncio.Lock()
 
-    async def begin(self, address: str) -> Presence:
+    async def _begin(self, address: str) -> tuple[Presence, TcpLink]:
         """Dial ``address`` and prepare the meeting there, which a person asked for.
 
         Raises:
             VisitError: That is no address, nobody is there, no session came of it, or a better
             link to them is there.
         """
+        link: TcpLink | None = None
         try:
             host, port = parse_address(address)
             link = await dial(host, port)
-            device = (await self._met_at()).get(address)
-            ticket = None if device is None else await self._peers.ticket(device)
-            session = await self._peers.secure(link, is_initiator=True, ticket=ticket)
-            presence = await self._peers.enter(session, is_initiator=True, is_invited=True)
+            self._links[link] = None
+            return await self._enter(link, spell(host, port)), link
+        except BaseException as exc:
+            if link is not None:
+                del self._links[link]
+            if isinstance(exc, LinkError):
+                raise VisitError(str(exc)) from exc
+            raise
+
+    async def _enter(self, link: TcpLink, place: str) -> Presence:
+        device = (await self._met_at()).get(place)
+        ticket = None if device is None else await self._peers.ticket(device)
+        session = await self._peers.secure(link, is_initiator=True, ticket=ticket)
+        if session.peer is not None and session.peer != device:
+            await self._remember(place, session.peer)
+        return await self._peers.enter(session, is_initiator=True, is_invited=True)
+
+    async def _hold(self, presence: Presence, link: TcpLink) -> Outcome:
+        try:
+            return await self._peers.hold(presence)
+        finally:
+            del self._links[link]
+
+    async def _linked(self, address: str) -> Presence | None:
+        """Return the contact's device at ``address``, if there is a link to it already."""
+        try:
+            place = spell(*parse_address(address))
         except LinkError as exc:
             raise VisitError(str(exc)) from exc
-        if presence.peer is not None and presence.peer.device != device:
-            await self._remember(address, presence.peer.device)
-        return presence
+        device = (await self._met_at()).get(place)
+        return None if device is None else self._peers.linked(device)
 
     async def stay(self, address: str) -> bool:
         """Meet whoever is at ``address`` for as long as both stay; say whether all was settled.
 
+        Where there is a link to them already, however it came about, that will do.
+
         Raises:
-            PortError: As ``begin``; or the store failed.
+            PortError: As ``_begin``; or the store failed.
         """
-        presence = await self.begin(address)
-        await self._peers.hold(presence)
-        return presence.meeting.was_equal
+        while True:
+            if (presence := await self._linked(address)) is not None:
+                await presence.ended.wait()
+            else:
+                presence, link = await self._begin(address)
+                await self._hold(presence, link)
+            if not presence.starts_over:
+                return presence.meeting.was_equal
 
     async def sync(self, address: str, *, progress: Progress | None = None) -> Synced:
         """Meet whoever is at ``address``; see ``NodePort``."""
         began = asyncio.get_running_loop().time()
-        presence = await self.begin(address)
+        presence = await self._linked(address)
+        if presence is not None and await presence.is_alive():
+            return await self._sync_again(presence, began, progress)
+        presence, link = await self._begin(address)
         ending: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._tasks.begin(self._hold(presence, ending))
+        self._tasks.begin(self._carry_on(presence, link, address, ending))
         try:
             await _watch(presence.meeting, ending, progress)
-            if not presence.meeting.session.stays:
+            if not (presence.meeting.session.stays and presence.meeting.was_equal):
                 await asyncio.wait([ending])
         except BaseException:
-            presence.meeting.stop()
+            await self._break_off(presence, link)
             raise
         outcome = ending.result() if ending.done() else None
         return _synced(presence, outcome, asyncio.get_running_loop().time() - began)
 
-    async def _hold(self, presence: Presence, ending: asyncio.Future[Outcome]) -> None:
+    async def _sync_again(
+        self, presence: Presence, began: float, progress: Progress | None
+    ) -> Synced:
+        """Say what comes over a link that is there until both are equal."""
+        before = _synced(presence, None, 0.0)
+        ending = asyncio.ensure_future(presence.ended.wait())
         try:
-            outcome = await self._peers.hold(presence)
+            await _watch(presence.meeting, ending, progress)
+        finally:
+            ending.cancel()
+        now = _synced(presence, None, asyncio.get_running_loop().time() - began)
+        return replace(
+            now,
+            received=now.received - before.received,
+            sent=now.sent - before.sent,
+            bytes_in=now.bytes_in - before.bytes_in,
+            bytes_out=now.bytes_out - before.bytes_out,
+        )
+
+    async def _break_off(self, presence: Presence, link: TcpLink) -> None:
+        """End a meeting whose caller has had enough; what came is stored first."""
+        presence.meeting.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                await presence.ended.wait()
+        link.cut("this side has had enough")
+        await presence.ended.wait()
+
+    async def _carry_on(
+        self, presence: Presence, link: TcpLink, address: str, ending: asyncio.Future[Outcome]
+    ) -> None:
+        """Hold a meeting, and another one where it ended to start over."""
+        try:
+            outcome = await self._hold(presence, link)
         except PassalongError as exc:
-            ending.set_exception(exc)
+            _tell(ending, exc)
         else:
-            ending.set_result(outcome)
+            _tell(ending, outcome)
+            if presence.starts_over:
+                with suppress(PassalongError):
+                    await self.stay(address)
         finally:
             ending.cancel()
 
-    async def finish(self, seconds: float) -> None:
-        """Wait for the meetings that stayed; ``Peers.stop`` ends them."""
-        await self._tasks.finish(seconds)
+    def cut(self) -> None:
+        """Break off all links."""
+        for link in list(self._links):
+            link.cut("this node ends")
+
+    async def finish(self) -> None:
+        """End the meetings that stayed; ``Peers.end`` does so without haste."""
+        await self._tasks.cancel()
 
     async def _met_at(self) -> dict[str, bytes]:
         raw = await self._node.store.note(_MET_AT)
@@ -125,11 +202,23 @@ class Visits:
                     pass
         return {}
 
-    async def _remember(self, address: str, device: bytes) -> None:
-        met = await self._met_at()
-        met.pop(address, None)
-        rows = [*met.items(), (address, device)][-MAX_ADDRESSES:]
-        await self._node.store.set_note(_MET_AT, encode(rows))
+    async def _remember(self, place: str, device: bytes) -> None:
+        async with self._remembering:
+            met = await self._met_at()
+            met.pop(place, None)
+            rows = [*met.items(), (place, device)][-MAX_ADDRESSES:]
+            await self._node.store.set_note(_MET_AT, encode(rows))
+
+
+def _tell(ending: asyncio.Future[Outcome], said: Outcome | PassalongError) -> None:
+    """Let whoever waits for an end know of it, if he still does."""
+    if ending.done():
+        return
+    if isinstance(said, PassalongError):
+        ending.set_exception(said)
+        ending.exception()  # whoever asked may be gone
+    else:
+        ending.set_result(said)
 
 
 def _met(row: Value) -> tuple[str, bytes]:
@@ -140,9 +229,7 @@ def _met(row: Value) -> tuple[str, bytes]:
             raise InvalidError("no address and device")
 
 
-async def _watch(
-    meeting: Meeting, ending: asyncio.Future[Outcome], progress: Progress | None
-) -> None:
+async def _watch(meeting: Meeting, ending: asyncio.Future[Any], progress: Progress | None) -> None:
     """Wait until both are equal, or the meeting is over."""
     waiting = asyncio.create_task(meeting.until_equal())
     try:

@@ -45,12 +45,12 @@ class Call:
 
         return Screen(json=self.json, aside=file == STANDARD)
 
-    def ask(self, question: Callable[[NodePort, Progress], Awaitable[T]], doing: str) -> T:
+    def ask(self, question: Callable[[NodePort, Progress], Awaitable[T]], doing: str | None) -> T:
         """Open the home, put a question to its node, and return the answer.
 
         Args:
             question: Given the node, and whom to tell how far it is.
-            doing: What a person sees who waits for more than a second.
+            doing: What a person sees who waits for more than a second; None where he sees enough.
 
         Raises:
             PortError: Refused or failed.
@@ -64,13 +64,15 @@ class Call:
         return run(work, doing)
 
 
-def run(work: Callable[[Progress], Awaitable[T]], doing: str) -> T:
+def run(work: Callable[[Progress], Awaitable[T]], doing: str | None) -> T:
     """Run ``work`` to its end, showing a bar on a terminal once it takes longer than a second."""
     import asyncio  # noqa: PLC0415
 
     from mesh.cli.waiting import waiting  # noqa: PLC0415
 
     async def whole() -> T:
+        if doing is None:
+            return await work(lambda _done, _total: None)
         with waiting(doing) as progress:
             return await work(progress)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import signal
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
     from mesh.daemon import Options
     from mesh.rows import Status
 
-_VERBOSE: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
+_VERBOSE: Final = ("WARNING", "INFO", "DEBUG")
 
 
 @click.command(cls=Command)
@@ -40,6 +37,9 @@ _VERBOSE: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 @pass_call
 def run(call: Call, no_wifi: bool, port: int | None, connect: tuple[str, ...]) -> None:
     """Run the node: meet others, carry, and answer the other commands."""
+    import asyncio  # noqa: PLC0415
+    import logging  # noqa: PLC0415
+
     from mesh.daemon import Options  # noqa: PLC0415
 
     logging.basicConfig(
@@ -51,6 +51,9 @@ def run(call: Call, no_wifi: bool, port: int | None, connect: tuple[str, ...]) -
 
 
 async def _run(call: Call, options: Options) -> None:
+    import asyncio  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
     from mesh.daemon import run_node  # noqa: PLC0415
     from mesh.direct import real_world  # noqa: PLC0415
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from mesh.cli.network import peers_sheet
+from mesh.port import PortError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,15 +21,22 @@ REFRESH_S: Final = 1.0
 
 
 def watch_peers(call: Call) -> None:
-    """Show peers whenever they change: a table that is drawn anew, or a JSON array a line."""
+    """Show peers whenever they change: a table that is drawn anew, or a JSON array a line.
+
+    Raises:
+        PortError: No node runs there: nobody would ever come, and none could be started meanwhile.
+    """
     screen = call.screen()
 
     async def watch(port: NodePort, _progress: Progress) -> None:
+        if not (await port.status()).running:
+            raise PortError("no node runs here; start it with `passalong run`, then watch")
         with _shown(screen) as show:
             async for _ in _moments(port, often=screen.is_drawn):
                 show(await port.peers())
 
-    call.ask(watch, "asking around")
+    with suppress(KeyboardInterrupt):  # that is how it ends
+        call.ask(watch, None)
 
 
 async def _moments(port: NodePort, *, often: bool) -> AsyncIterator[None]:
@@ -46,6 +54,7 @@ async def _moments(port: NodePort, *, often: bool) -> AsyncIterator[None]:
                 news = asyncio.ensure_future(anext(changes))
         finally:
             news.cancel()
+            await asyncio.gather(news, return_exceptions=True)  # it is in the middle of changes
 
 
 @contextmanager
