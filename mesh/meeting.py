@@ -179,6 +179,16 @@ class Meeting:
         while self._finish is None and not self.was_equal:
             await self._wait()
 
+    async def until_level(self) -> None:
+        """Wait until both sides have all that either has told of, or it ends."""
+        while self._finish is None and self.session.state is not State.LIVE:
+            await self._wait()
+
+    @property
+    def is_level(self) -> bool:
+        """Whether that is so now."""
+        return self.session.state is State.LIVE
+
     def stop(self) -> None:
         """End it, as soon as what came is stored."""
         self._carry_out(self.session.stop(self._time()))

@@ -14,11 +14,10 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from gossip.policy import Peer
-from gossip.session import State
 from ledger.errors import PassalongError
 from mesh.acquaintances import Acquaintances
 from mesh.meeting import open_meeting
-from mesh.rows import PeerRow
+from mesh.presence import ALIVE_S, Presence, by_name, row_of
 from mesh.strangers import MAX_STRANGERS, Strangers
 from mesh.tasks import Tasks
 from mesh.tickets import KeptTickets
@@ -32,85 +31,17 @@ if TYPE_CHECKING:
     from ledger.store.base import Absorbed
     from ledger.views.people import People
     from mesh.inventory import Inventory
-    from mesh.meeting import Meeting, Outcome
+    from mesh.meeting import Outcome
     from mesh.news import News
     from mesh.node import Node
+    from mesh.rows import PeerRow
     from transports.base import Link
     from transports.secure import SecureLink
     from transports.tickets import Ticket
 
 log: Final = logging.getLogger("passalong")
-ALIVE_S: Final = 2.0
-"""How long a link has to answer when another one to the same device is there."""
 LATENCY_S: Final = 10.0
 """How long a latency is shown before it is measured again."""
-_STATES: Final = {
-    State.IDLE: "greeting",
-    State.GREETING: "greeting",
-    State.LIVE: "equal",
-}
-
-
-class Presence:
-    """A device at the other end of a link, and the meeting with it.
-
-    Attributes:
-        link: The link.
-        is_initiator: Whether this side opened it.
-        peer: Who it is, if it has shown that.
-        meeting: With it.
-        latency: Seconds of a question and its answer, once measured.
-        measured: When that was last tried, by the loop's clock.
-        since: When it came, likewise.
-        starts_over: Whether it was ended because this node cares about others than before.
-        ended: Set once the meeting is over.
-    """
-
-    __slots__ = (
-        "ended",
-        "is_initiator",
-        "latency",
-        "link",
-        "measured",
-        "meeting",
-        "peer",
-        "since",
-        "starts_over",
-    )
-
-    def __init__(
-        self, link: SecureLink, meeting: Meeting, peer: Peer | None, *, is_initiator: bool
-    ) -> None:
-        self.link = link
-        self.is_initiator = is_initiator
-        self.peer = peer
-        self.meeting = meeting
-        self.latency: float | None = None
-        self.measured = float("-inf")
-        self.since = asyncio.get_running_loop().time()
-        self.starts_over = False
-        self.ended = asyncio.Event()
-
-    @property
-    def state(self) -> str:
-        """``greeting``, ``syncing`` or ``equal``."""
-        return _STATES.get(self.meeting.session.state, "syncing")
-
-    async def is_alive(self) -> bool:
-        """Say whether the other side answers."""
-        if self.meeting.session.state is State.CLOSED:
-            return False
-        try:
-            async with asyncio.timeout(ALIVE_S):
-                await self.measure()
-        except (LinkError, TimeoutError):
-            return False
-        return True
-
-    async def measure(self) -> None:
-        """Find out how long an answer takes."""
-        self.measured = asyncio.get_running_loop().time()
-        self.latency = await self.link.ping()
 
 
 class Peers:
@@ -345,8 +276,8 @@ class Peers:
         """
         await self._measure()
         now = asyncio.get_running_loop().time()
-        rows = [_row(presence, people, now) for presence in self._present]
-        return sorted(rows, key=_by_name)
+        rows = [row_of(presence, people, now) for presence in self._present]
+        return sorted(rows, key=by_name)
 
     async def _measure(self) -> None:
         due = asyncio.get_running_loop().time() - LATENCY_S
@@ -379,25 +310,3 @@ class Peers:
         self._strangers.discard(presence)
         if presence.peer is not None and self._contacts.get(presence.peer.device) is presence:
             del self._contacts[presence.peer.device]
-
-
-def _row(presence: Presence, people: People, now: float) -> PeerRow:
-    link, peer = presence.link, presence.peer
-    return PeerRow(
-        authenticated=peer is not None,
-        person=peer and peer.person,
-        device=peer and peer.device,
-        name=peer and people.name(peer.person),
-        links=1,
-        transport=link.info.transport,
-        address=link.info.address,
-        last_received_s=max(0.0, now - link.last_received),
-        last_sent_s=max(0.0, now - link.last_sent),
-        latency_ms=None if presence.latency is None else round(presence.latency * 1_000),
-        state=presence.state,
-    )
-
-
-def _by_name(row: PeerRow) -> tuple[bool, str, str, bytes]:
-    name = row.name or ""
-    return not row.authenticated, name.casefold(), row.address or "", row.device or b""

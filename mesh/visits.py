@@ -17,11 +17,14 @@ from transports.wifi.tcp import TcpLink, dial
 from transports.wifi.tcp_address import parse_address, spell
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from ledger.codec import Value
     from mesh.meeting import Meeting, Outcome
     from mesh.node import Node
-    from mesh.peers import Peers, Presence
+    from mesh.peers import Peers
     from mesh.port import Progress
+    from mesh.presence import Presence
 
 MAX_ADDRESSES: Final = 256
 _MET_AT: Final = "contacts met at addresses"
@@ -130,7 +133,7 @@ class Visits:
         ending: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._tasks.begin(self._carry_on(presence, link, address, ending))
         try:
-            await _watch(presence.meeting, ending, progress)
+            await _watch(presence.meeting, presence.meeting.until_equal(), ending, progress)
             if not (presence.meeting.session.stays and presence.meeting.was_equal):
                 await asyncio.wait([ending])
         except BaseException:
@@ -142,16 +145,22 @@ class Visits:
     async def _sync_again(
         self, presence: Presence, began: float, progress: Progress | None
     ) -> Synced:
-        """Say what comes over a link that is there until both are equal."""
+        """Say what still comes over a link that is there.
+
+        It has just answered: what the other side told before, this side knows of by now.
+        """
         before = _synced(presence, None, 0.0)
         ending = asyncio.ensure_future(presence.ended.wait())
         try:
-            await _watch(presence.meeting, ending, progress)
+            await _watch(presence.meeting, presence.meeting.until_level(), ending, progress)
         finally:
             ending.cancel()
         now = _synced(presence, None, asyncio.get_running_loop().time() - began)
+        is_level = presence.meeting.is_level
         return replace(
             now,
+            complete=is_level,
+            problem=None if is_level else _PROBLEMS[End.LOST],
             received=now.received - before.received,
             sent=now.sent - before.sent,
             bytes_in=now.bytes_in - before.bytes_in,
@@ -229,9 +238,14 @@ def _met(row: Value) -> tuple[str, bytes]:
             raise InvalidError("no address and device")
 
 
-async def _watch(meeting: Meeting, ending: asyncio.Future[Any], progress: Progress | None) -> None:
-    """Wait until both are equal, or the meeting is over."""
-    waiting = asyncio.create_task(meeting.until_equal())
+async def _watch(
+    meeting: Meeting,
+    settled: Coroutine[Any, Any, None],
+    ending: asyncio.Future[Any],
+    progress: Progress | None,
+) -> None:
+    """Wait until all is settled, or the meeting is over."""
+    waiting = asyncio.create_task(settled)
     try:
         while not waiting.done() and not ending.done():
             if progress is not None:

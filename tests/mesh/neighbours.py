@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import pytest
 
     from ledger.statement import Revocation
-    from mesh.peers import Peers, Presence
+    from mesh.peers import Peers
+    from mesh.presence import Presence
     from mesh.vault import Vault
     from transports.base import Link, LinkInfo
     from transports.secure import SecureLink

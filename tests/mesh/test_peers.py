@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mesh.peers import ALIVE_S, LATENCY_S
+from mesh.peers import LATENCY_S
+from mesh.presence import ALIVE_S
 from tests.mesh.neighbours import (
     Neighbour,
     Wire,
@@ -29,7 +30,7 @@ from transports.base import LinkClosedError, LinkError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from mesh.peers import Presence
+    from mesh.presence import Presence
     from mesh.rows import PeerRow
 
 

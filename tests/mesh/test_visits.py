@@ -223,6 +223,33 @@ def test_a_node_that_runs_stays_linked_and_a_second_visit_uses_that_link(street:
     run(scenario())
 
 
+def test_a_visit_over_a_link_that_is_there_waits_for_what_is_under_way(street: Street) -> None:
+    async def scenario() -> None:
+        ada, ben = await ada_and_ben(street)
+        street.bandwidth = 100_000
+        await ada.port.sync(BEN)
+        for number in range(100):
+            await ben.port.post(f"{number} ".ljust(4_000))
+        done = await ada.port.sync(BEN)
+        assert (done.complete, done.received) == (True, 100)
+        assert done.seconds > 3
+        assert await ada.ids() == await ben.ids()
+        # and says so when that link is lost meanwhile
+        for number in range(100):
+            await ben.port.post(f"again {number} ".ljust(4_000))
+        syncing = asyncio.create_task(ada.port.sync(BEN))
+        await asyncio.sleep(2)
+        street.links[0][0].cut("out of reach")
+        cut = await syncing
+        assert not cut.complete
+        assert cut.problem is not None
+        assert "sync again" in cut.problem
+        assert street.dialled == [BEN]
+        await part(ada, ben)
+
+    run(scenario())
+
+
 def test_a_visit_does_not_take_a_dead_link_for_a_meeting(street: Street) -> None:
     async def scenario() -> None:
         ada, ben = await ada_and_ben(street)
