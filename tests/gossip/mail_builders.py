@@ -1,8 +1,11 @@
 """Letters that people send each other, and nodes that carry them."""
 
 import os
+from dataclasses import asdict
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
+
+from hypothesis import strategies as st
 
 from gossip.carried import MailChanges
 from gossip.envelope import Envelope, Parcel, Receipt, decode_envelope, encode_envelope
@@ -20,13 +23,21 @@ ME, ALICE, BOB = (material(name) for name in ("this node", "alice's device", "bo
 RUN = b"run!"
 DICE = os.environ.get("PASSALONG_DICE", "")
 """What the dice of meetings come from: a test of mail must pass with any."""
+MOST_MEETINGS = 10_000
+"""Of one story."""
+stories = st.integers(0, 99)
+"""Dice of a story that hypothesis tells: told again it goes the same way."""
 _meetings = count(1)
 
 
-def forget_meetings() -> None:
-    """Begin to count meetings anew, so that no test's dice depend on the tests before it."""
+def forget_meetings(story: int = 0) -> None:
+    """Begin to count meetings anew, so that no dice depend on what was told before.
+
+    Args:
+        story: Other dice for each.
+    """
     global _meetings  # noqa: PLW0603
-    _meetings = count(1)
+    _meetings = count(MOST_MEETINGS * story + 1)
 
 
 class Letter(NamedTuple):
@@ -168,8 +179,8 @@ def rows(node: Node, what: MailWhat) -> list[MailRow]:
 
 def restart(node: Node) -> Mail:
     """Have a node carry what its store holds, as after a restart."""
-    old, mail = mail_of(node), node.carry_mail()
-    mail.limits = old.limits
+    old = mail_of(node)
+    mail = node.carry_mail(**asdict(old.limits))
     mail.reads |= old.reads
     held = now_run(node.store.mail())
     idents = [row.ident for row in held if row.what is MailWhat.CARRIED]

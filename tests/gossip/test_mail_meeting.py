@@ -17,6 +17,7 @@ from tests.gossip.mail_builders import (
     Letter,
     bring,
     carriers,
+    forget_meetings,
     gather,
     letter,
     mail_of,
@@ -29,6 +30,7 @@ from tests.gossip.mail_builders import (
     rows_in,
     said,
     sever,
+    stories,
     told,
     went,
 )
@@ -160,8 +162,11 @@ def test_whose_mail_is_taken_first_does_not_show(mine: int) -> None:
     assert takes[0] == takes[1]
 
 
-@given(mine=st.sets(st.integers(0, 15)), contacts=st.booleans())
-def test_classes_do_not_show_whose_mail_is_taken(mine: set[int], *, contacts: bool) -> None:
+@given(dice=stories, mine=st.sets(st.integers(0, 15)), contacts=st.booleans())
+def test_classes_do_not_show_whose_mail_is_taken(
+    dice: int, mine: set[int], *, contacts: bool
+) -> None:
+    forget_meetings(dice)
     letters, ranks = list(map(letter, range(16))), []
     for own in (mine, set[int]()):
         giver, taker = carriers(2)
@@ -275,10 +280,11 @@ class Story:
 
 
 @part(3)
-@given(happened=st.lists(happenings, max_size=25))
+@given(dice=stories, happened=st.lists(happenings, max_size=25))
 def test_every_letter_comes_to_its_reader_once_and_its_writer_learns_it(
-    happened: list[tuple[str, int, int]],
+    dice: int, happened: list[tuple[str, int, int]]
 ) -> None:
+    forget_meetings(dice)
     story = Story()
     for number, happening in enumerate(happened):
         story.tell(number, *happening)

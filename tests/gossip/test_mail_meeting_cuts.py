@@ -15,6 +15,7 @@ from tests.gossip.mail_builders import (
     Letter,
     bring,
     carriers,
+    forget_meetings,
     gather,
     letter,
     mail_of,
@@ -25,6 +26,7 @@ from tests.gossip.mail_builders import (
     restart,
     rows,
     sever,
+    stories,
     went,
 )
 from tests.gossip.meetings import Node, now_run
@@ -84,10 +86,11 @@ def test_a_meeting_cut_at_any_byte_and_finished_leaves_the_same(
 
 
 @part(4)
-@given(cuts=st.lists(st.integers(0, 4_000), max_size=6), restarts=st.booleans())
+@given(dice=stories, cuts=st.lists(st.integers(0, 4_000), max_size=6), restarts=st.booleans())
 def test_however_often_it_is_cut_nothing_is_lost_or_comes_twice(
-    cuts: list[int], *, restarts: bool
+    dice: int, cuts: list[int], *, restarts: bool
 ) -> None:
+    forget_meetings(dice)
     left, right = carriers(2)
     letters = [letter(number, size=400 * number + 1) for number in range(8)]
     post(left, *letters)
@@ -101,6 +104,20 @@ def test_however_often_it_is_cut_nothing_is_lost_or_comes_twice(
     kept = [row.ident for row in rows(right, MailWhat.LETTER)]
     assert sorted(kept) == sorted(one.id for one in letters)
     assert len(set(right.letters)) == len(right.letters)
+
+
+def test_what_was_had_of_a_giver_covers_nothing_that_he_numbers_anew() -> None:
+    letters = list(map(letter, range(12)))
+    for cut in range(0, 4_000, 100):
+        forget_meetings()
+        left, right = carriers(2)
+        post(left, *letters[:6])
+        meet_by_mail(left, right)
+        post(left, *letters[6:])
+        restart(left)
+        meet_by_mail(left, right, cut=cut)
+        meet_by_mail(left, right)
+        assert len(mail_of(right).carried) == len(letters), f"cut at byte {cut}"
 
 
 def test_what_came_in_part_goes_on_where_it_ended() -> None:
