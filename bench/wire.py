@@ -205,7 +205,7 @@ def unchanged_wire(folder: Path, rounds: int) -> list[Figure]:
     figures: list[Figure] = []
     for authors in (10, 1_000, 10_000):
         left, right = asyncio.run(make_pair(folder, write_logs(authors, 1)))
-        with serving(left) as (child, port, beside):
+        with serving(left, crowded=True) as (child, port, beside):
             visit(beside, right, port)
             seen, cpu = [], []
             for _ in range(rounds):

@@ -44,6 +44,7 @@ MAX_QUEUED: Final = 64
 """Frames or store calls that may wait before no more is read from the link."""
 LINGER_S: Final = 5.0
 """How long the last frames may take to leave."""
+_NOTES: Final = (seen_note, groups_note, mail_note, told_note)
 
 
 class Keeper(Protocol):
@@ -307,6 +308,15 @@ class Meeting:
                     await self._wait()
 
 
+async def _recalled(store: Store, peer: Peer | None) -> list[bytes | None]:
+    """Return what is kept of a peer, as ``_NOTES`` name it."""
+    if peer is None:
+        return [None] * len(_NOTES)
+    names = [named(peer.device) for named in _NOTES]
+    kept = await store.notes(names)
+    return [kept.get(name) for name in names]
+
+
 async def open_meeting(  # noqa: PLR0913  as ``Meeting``
     link: Link,
     holdings: Holdings,
@@ -331,10 +341,7 @@ async def open_meeting(  # noqa: PLR0913  as ``Meeting``
     """
     async with AsyncExitStack() as unless_opened:
         unless_opened.push_async_callback(link.close)
-        note = None if peer is None else await store.note(seen_note(peer.device))
-        groups = None if peer is None else await store.note(groups_note(peer.device))
-        mail = None if peer is None else await store.note(mail_note(peer.device))
-        told = None if peer is None else await store.note(told_note(peer.device))
+        seen, groups, mail, told = await _recalled(store, peer)
         meeting = Meeting(
             link,
             holdings,
@@ -344,7 +351,7 @@ async def open_meeting(  # noqa: PLR0913  as ``Meeting``
             is_initiator=is_initiator,
             secret=secret,
             peer=peer,
-            seen=recall(note, holdings.policy.wants),
+            seen=recall(seen, holdings.policy.wants),
             shared=recall_groups(groups),
             told=recall_told(told),
             mail_seen=recall_mail(mail),

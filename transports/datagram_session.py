@@ -119,7 +119,7 @@ class DatagramSession:
         self._answered: tuple[bytes, bytes] | None = None
         self._next_out: DatagramOut | None = None
         self._old_until: float | None = None
-        self.last_words: bytes | None = None
+        self.last_words: Say | None = None
         self.is_newest = False
 
     @property
@@ -166,7 +166,7 @@ class DatagramSession:
         if kind == PROBE and len(content) == PROBE_BYTES:
             return ((PROBED, content),)
         if kind == WHO and content[:1] == bytes([ANSWER]) and self.last_words is not None:
-            return ((WHO, self.last_words),)
+            return (self.last_words,)
         return ()
 
     def due(self) -> float | None:

@@ -17,10 +17,19 @@ from typing_extensions import override
 from transports.datagram_session import DatagramSession
 from transports.noise import NoiseError
 from transports.opening import Agreed, HandshakeError, Opener, answer
-from transports.recognition import ANSWER, ASK, CONFIRM, Gathering, Recognition, pieces
+from transports.recognition import (
+    ANSWER,
+    ASK,
+    CONFIRM,
+    SHORT_PROOF_BYTES,
+    Gathering,
+    Recognition,
+    pieces,
+)
 from transports.records import (
     DATAGRAM_OVERHEAD_BYTES,
     FIRST,
+    PROOF,
     SECOND,
     SESSION_BYTES,
     STREAM_OVERHEAD_BYTES,
@@ -48,7 +57,8 @@ class Entry(ABC):
     """What both kinds have in common.
 
     Attributes:
-        sent, received: Bytes so far.
+        sent, received: Bytes so far, and of ``held``.
+        held: A record that goes ahead of the first one that is sent, and with it.
     """
 
     least_frame: int
@@ -62,6 +72,7 @@ class Entry(ABC):
         self._who = who
         self._random = random
         self.sent = self.received = 0
+        self.held: bytes | None = None
 
     @property
     @abstractmethod
@@ -80,6 +91,10 @@ class Entry(ABC):
     async def recognise(self, recognition: Recognition, *, is_initiator: bool) -> None:
         """Find out whether the two sides know each other."""
 
+    @abstractmethod
+    async def resume(self, recognition: Recognition, *, is_initiator: bool) -> None:
+        """The same where a ticket has named the other side."""
+
     async def _usable(self, ticket: Ticket | None) -> Ticket | None:
         """Return the ticket if it may be used; then it is spent."""
         if ticket is None or not (ticket.name is None or ticket.name in self._who.pair_keys):
@@ -96,6 +111,10 @@ class Entry(ABC):
         return message
 
 
+def _is_proof(said: bytes) -> bool:
+    return said[0] == PROOF and len(said) == 1 + SHORT_PROOF_BYTES
+
+
 class StreamEntry(Entry):
     """The beginning of a session over a stream."""
 
@@ -110,7 +129,8 @@ class StreamEntry(Entry):
     @override
     async def open(self, ticket: Ticket | None) -> Agreed:
         ticket = await self._usable(ticket)
-        opener = Opener(self._random, ticket, network=self._who.network)
+        who = self._who
+        opener = Opener(self._random, ticket, who.pair_keys, network=who.network)
         await self._send(opener.first)
         agreed = opener.read(await self._receive())
         self._begin(agreed, is_initiator=True)
@@ -134,6 +154,17 @@ class StreamEntry(Entry):
         else:
             await self._say(ANSWER, recognition.answer(await self._hear(ASK)))
             recognition.finish(await self._hear(CONFIRM))
+
+    @override
+    async def resume(self, recognition: Recognition, *, is_initiator: bool) -> None:
+        if is_initiator:
+            self.held = self._session.seal(PROOF, recognition.vouch())
+            self.sent += len(self.held)
+            return
+        said = self._session.open(await self._receive(), 0.0)
+        if said is None or not _is_proof(said):
+            raise HandshakeError(_EARLY)
+        recognition.believe(said[1:])
 
     def _begin(self, agreed: Agreed, *, is_initiator: bool) -> None:
         self._session = StreamSession(
@@ -180,6 +211,7 @@ class DatagramEntry(Entry):
         opener = Opener(
             self._random,
             await self._usable(ticket),
+            self._who.pair_keys,
             network=self._who.network,
             bound=self._own,
             size=FIRST_DATAGRAM_BYTES - _FIRST_HEAD_BYTES,
@@ -223,10 +255,25 @@ class DatagramEntry(Entry):
         if is_initiator:
             await self._say(ASK, recognition.ask())
             await self._say(CONFIRM, recognition.confirm(await self._hear(ANSWER)))
-            self._session.last_words = self._said[0]
+            self._session.last_words = (WHO, self._said[0])
         else:
             await self._say(ANSWER, recognition.answer(await self._hear(ASK)))
             recognition.finish(await self._hear(CONFIRM))
+
+    @override
+    async def resume(self, recognition: Recognition, *, is_initiator: bool) -> None:
+        if is_initiator:
+            self._session.last_words = (PROOF, recognition.vouch())
+            await self._send(self._session.seal(*self._session.last_words))
+            return
+        # Should it be lost, the second datagram is said again, and behind it what asks for it.
+        self._said = [bytes([ANSWER])]
+        while True:
+            with suppress(NoiseError):
+                said = self._session.open(await self._next(), 0.0)
+                if _is_proof(said):
+                    recognition.believe(said[1:])
+                    return
 
     def _begin(self, agreed: Agreed, remote: bytes, *, is_initiator: bool) -> None:
         self._session = DatagramSession(

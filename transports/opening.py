@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from transports.base import LinkError
@@ -19,7 +20,7 @@ from transports.noise import KEY_BYTES, TAG_BYTES, Handshake, Keys, NoiseError
 from transports.tickets import IDENT_BYTES, MAX_CANDIDATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Mapping
 
     from transports.tickets import Ticket, Tickets
 
@@ -50,6 +51,19 @@ def derive(secret: bytes, label: bytes, length: int) -> bytes:
     return out[:length]
 
 
+def psk_of(ticket: Ticket, pair_keys: Mapping[bytes, bytes], network: str = NETWORK) -> bytes:
+    """Return what both sides mix in: a stolen ticket is worth nothing without the pair key.
+
+    Args:
+        ticket: A group's, or one that names somebody in ``pair_keys``.
+        pair_keys: What this side shares with each other name.
+        network: Name of the network.
+    """
+    if ticket.name is None:
+        return ticket.psk
+    return hmac.digest(pair_keys[ticket.name], context("resume", network) + ticket.psk, "sha256")
+
+
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """What two messages came to.
@@ -75,17 +89,19 @@ class Opener:
     Args:
         random: Gives so many random bytes.
         ticket: The one to open with; spent already.
+        pair_keys: What this side shares with each other name; with that of the ticket at least.
         network: Name of the network.
         bound: What both sides know besides.
         size: How long ``first`` is to be, in bytes.
     """
 
-    __slots__ = ("_seed", "_start", "_ticket", "first", "prologue")
+    __slots__ = ("_psk", "_seed", "_start", "_ticket", "first", "prologue")
 
     def __init__(
         self,
         random: Callable[[int], bytes],
         ticket: Ticket | None = None,
+        pair_keys: Mapping[bytes, bytes] = MappingProxyType({}),
         *,
         network: str = NETWORK,
         bound: bytes = b"",
@@ -95,11 +111,12 @@ class Opener:
         self.prologue = context("noise", network) + head + bound
         self._seed = random(KEY_BYTES)
         self._ticket = ticket
+        self._psk = None if ticket is None else psk_of(ticket, pair_keys, network)
         spare = size - FIRST_BYTES
-        if ticket is None:
+        if self._psk is None:
             self._start = self._handshake(None).write_first(random(TAG_BYTES + spare))
         else:
-            self._start = self._handshake(ticket.psk).write_first(bytes(spare))
+            self._start = self._handshake(self._psk).write_first(bytes(spare))
         self.first = head + self._start
 
     def _handshake(self, psk: bytes | None) -> Handshake:
@@ -115,7 +132,7 @@ class Opener:
         if len(second) != SECOND_BYTES + payload_bytes:
             raise HandshakeError(f"an answer of {len(second)} bytes; that is no passalong")
         for ticket in dict.fromkeys((self._ticket, None)):
-            handshake = self._handshake(None if ticket is None else ticket.psk)
+            handshake = self._handshake(None if ticket is None else self._psk)
             if ticket is None:
                 handshake.write_first(self._start[KEY_BYTES:])
             else:
@@ -151,7 +168,7 @@ async def answer(  # noqa: PLR0913  what the two messages are made of
     first: bytes,
     random: Callable[[int], bytes],
     tickets: Tickets,
-    names: Container[bytes],
+    pair_keys: Mapping[bytes, bytes],
     *,
     network: str = NETWORK,
     bound: bytes = b"",
@@ -164,7 +181,7 @@ async def answer(  # noqa: PLR0913  what the two messages are made of
         first: What came.
         random: Gives so many random bytes.
         tickets: Where to look for its ident.
-        names: Whose tickets may be used.
+        pair_keys: What this side shares with those whose tickets may be used.
         network: Name of the network.
         bound: What both sides know besides.
         least: How short ``first`` may be.
@@ -180,9 +197,10 @@ async def answer(  # noqa: PLR0913  what the two messages are made of
     handshake = Handshake(is_initiator=False, prologue=prologue, seed=seed)
     handshake.read_first(start)
     for ticket in (await tickets.find(head[1:]))[:MAX_CANDIDATES]:
-        if ticket.name is not None and ticket.name not in names:
+        if ticket.name is not None and ticket.name not in pair_keys:
             continue
-        trial = Handshake(is_initiator=False, prologue=prologue, seed=seed, psk=ticket.psk)
+        psk = psk_of(ticket, pair_keys, network)
+        trial = Handshake(is_initiator=False, prologue=prologue, seed=seed, psk=psk)
         try:
             trial.read_first(start)
         except NoiseError:

@@ -5,6 +5,9 @@
 A tag is what only the two who share a pair key can make, for this session alone; who shares none
 sees random bytes, and sends random bytes. Each step is of the same size and costs the same work
 whether anybody is recognised or not.
+
+A ticket that both used names the other side already, and the responder has proven that it is the
+one. Then only the initiator still proves that it is there now, in a few bytes.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ MAX_NAMES: Final = 4_096
 SIGNATURE_BYTES: Final = 64
 SHOWN_BYTES: Final = KEY_BYTES + SIGNATURE_BYTES
 PROOF_BYTES: Final = 32
+SHORT_PROOF_BYTES: Final = 16
+"""After a ticket: it is said in a session that nobody else can be in."""
 ANSWER_BYTES: Final = PROOF_BYTES + SHOWN_BYTES
 _NOTHING: Final = bytes(SHOWN_BYTES)
 
@@ -77,9 +82,10 @@ class Credentials:
 
 
 class Recognition:
-    """One side's part of the three messages.
+    """One side's part of it.
 
-    The initiator calls ``ask`` and ``confirm``, the other ``answer`` and ``finish``.
+    The initiator calls ``ask`` and ``confirm``, the other ``answer`` and ``finish``. Where
+    ``is_resumed``, the initiator calls ``vouch`` and the other ``believe``, and that is all.
 
     Args:
         agreed: What the two messages came to.
@@ -91,17 +97,14 @@ class Recognition:
         shown: The device key that it showed and signed with, or None.
     """
 
-    __slots__ = ("_agreed", "_key", "_matched", "_pairs", "_random", "_who", "peer", "shown")
+    __slots__ = ("_agreed", "_key", "_matched", "_named", "_pairs", "_random", "_who", "peer", "shown")
 
     def __init__(self, agreed: Agreed, who: Credentials, random: Callable[[int], bytes]) -> None:
         self._agreed = agreed
         self._who = who
         self._random = random
-        used = None if agreed.ticket is None else agreed.ticket.name
-        # After a ticket only the one with whom it was made is looked for.
+        self._named = None if agreed.ticket is None else agreed.ticket.name
         self._pairs = who.pair_keys
-        if used is not None:
-            self._pairs = {used: key} if (key := who.pair_keys.get(used)) else {}
         # Where nobody matches, a key that nobody has takes the place of his: the work is the same.
         self._key = random(KEY_BYTES)
         self._matched: bytes | None = None
@@ -112,7 +115,7 @@ class Recognition:
         """Return the initiator's first message."""
         own = self._who.name
         tags = [self._mac(key, "tag", own)[:TAG_BYTES] for key in self._pairs.values()]
-        many = max(1, -(-len(self._who.pair_keys) // TAGS_STEP)) * TAGS_STEP
+        many = max(1, -(-len(self._pairs) // TAGS_STEP)) * TAGS_STEP
         spare = self._random((many - len(tags)) * TAG_BYTES)
         tags += [spare[at : at + TAG_BYTES] for at in range(0, len(spare), TAG_BYTES)]
         return b"".join(sorted(tags)) + self._show()  # all look random: sorting says nothing
@@ -151,6 +154,29 @@ class Recognition:
         expected = self._mac(self._key, "i", self._matched or self._who.name)
         if hmac.compare_digest(expected, confirmed):
             self.peer = self._matched
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether both sides used a ticket that names the other one."""
+        return self._named is not None
+
+    def vouch(self) -> bytes:
+        """Return all that the initiator says after a ticket; it has recognised the responder."""
+        self.peer = self._still_known()
+        return self._mac(self._key, "i", self._who.name)[:SHORT_PROOF_BYTES]
+
+    def believe(self, vouched: bytes) -> None:
+        """Take what ``vouch`` returned; message 1 may have been sent again by anybody."""
+        name = self._still_known()
+        expected = self._mac(self._key, "i", name or self._who.name)[:SHORT_PROOF_BYTES]
+        if hmac.compare_digest(expected, vouched):
+            self.peer = name
+
+    def _still_known(self) -> bytes | None:
+        if self._named is None or self._named not in self._pairs:
+            return None
+        self._key = self._pairs[self._named]
+        return self._named
 
     def _mac(self, key: bytes, what: str, speaker: bytes) -> bytes:
         # The speaker's name is in it, or a device that is led to itself would take itself for

@@ -21,6 +21,7 @@ TURN: Final = 6
 CLOSE: Final = 7
 PROBE: Final = 8
 PROBED: Final = 9
+PROOF: Final = 10
 """What a record is: its first byte inside. Others are skipped."""
 
 MAX_FRAME_BYTES: Final = 65_000
@@ -38,7 +39,7 @@ DATAGRAM_OVERHEAD_BYTES: Final = HEAD_BYTES + STREAM_OVERHEAD_BYTES
 WINDOW: Final = 2_048
 MAX_COUNTER: Final = (1 << 8 * COUNTER_BYTES) - 1
 
-KIND: Final = [bytes([kind]) for kind in range(PROBED + 1)]
+KIND: Final = [bytes([kind]) for kind in range(PROOF + 1)]
 
 
 class StreamRecords:

@@ -83,7 +83,14 @@ async def secure(  # noqa: PLR0913  what a session depends on
         return RoamingSecureLink(
             link, session, met, random, keep_alive_s=keep_alive_s, dead_after_s=dead_after_s
         )
-    return SecureLink(link, session, met, keep_alive_s=keep_alive_s, dead_after_s=dead_after_s)
+    return SecureLink(
+        link,
+        session,
+        met,
+        entry.held,
+        keep_alive_s=keep_alive_s,
+        dead_after_s=dead_after_s,
+    )
 
 
 async def _meet(
@@ -96,7 +103,8 @@ async def _meet(
 ) -> Met:
     agreed = await (entry.open(ticket) if is_initiator else entry.answer())
     recognition = Recognition(agreed, who, random)
-    await entry.recognise(recognition, is_initiator=is_initiator)
+    recognise = entry.resume if recognition.is_resumed else entry.recognise
+    await recognise(recognition, is_initiator=is_initiator)
     if recognition.peer is not None:
         await who.tickets.keep(
             tickets_of(agreed.keys, recognition.peer, who.network, is_initiator=is_initiator)

@@ -25,6 +25,8 @@ KEEP_ALIVE_S: Final = 15.0
 DEAD_AFTER_S: Final = 45.0
 LINGER_S: Final = 1.0
 """How long the word that a link ends may take to leave."""
+HELD_S: Final = 0.05
+"""How long the last record of a handshake may wait for a first frame to go with."""
 ECHO_BYTES: Final = 8
 _AHEAD_FRAMES: Final = 2
 _AHEAD_SMALL_FRAMES: Final = 64
@@ -42,6 +44,7 @@ class SecureLink:
         link: What carries the records.
         session: Seals and opens them.
         met: What the handshake found out.
+        held: A record that goes with the first one, or alone if there is none soon.
         keep_alive_s: After so long without anything sent, something is sent.
         dead_after_s: After so long without anything received, the link is closed.
 
@@ -84,6 +87,7 @@ class SecureLink:
         link: Link,
         session: Session,
         met: Met,
+        held: bytes | None = None,
         *,
         keep_alive_s: float = KEEP_ALIVE_S,
         dead_after_s: float = DEAD_AFTER_S,
@@ -97,7 +101,7 @@ class SecureLink:
         self._dead_after = dead_after_s
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
-        self._pending: bytes | None = None
+        self._pending = held
         self._ahead: list[bytes] = []
         self._reading = 0
         self._owed: list[tuple[int, bytes, Hashable]] = []
@@ -110,7 +114,10 @@ class SecureLink:
         self.dropped = 0
         self.last_received = self.last_sent = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._set_timer()
+        if held is None:
+            self._set_timer()
+        else:
+            self._timer = self._loop.call_later(HELD_S, self._tick)
 
     @property
     def info(self) -> LinkInfo:
@@ -215,24 +222,31 @@ class SecureLink:
     async def _pass(self, kind: int, content: bytes) -> None:
         # Who is stopped while the link takes a record cannot know whether it did. So the same
         # bytes go again, ahead of the next record, and the other side overlooks the second ones.
-        if self._pending is not None:
-            await self._link.send(self._pending)
+        await self._say_again()
         self._pending = record = self._session.seal(kind, content)
         await self._link.send(record)
         self._pending = None
         self.bytes_out += len(record)
         self.last_sent = self._loop.time()
 
+    async def _say_again(self) -> None:
+        if self._pending is not None:
+            await self._link.send(self._pending)
+            self._pending = None
+
     def _owe(self, says: Sequence[tuple[int, bytes]], path: Hashable = None) -> None:
         """Send something soon, without anybody waiting for it; of one kind only the newest."""
         for kind, content in says:
             self._owed = [owed for owed in self._owed if owed[0] != kind]
             self._owed.append((kind, content, path))
-        if self._owed and (self._chore is None or self._chore.done()):
+        is_owing = bool(self._owed) or self._pending is not None
+        if is_owing and (self._chore is None or self._chore.done()):
             self._chore = self._loop.create_task(self._settle())
 
     async def _settle(self) -> None:
         with suppress(LinkClosedError):  # whoever receives next is told
+            async with self._turn:
+                await self._say_again()
             while self._owed:
                 async with self._turn:
                     if self._owed:

@@ -415,6 +415,10 @@ class Store(Protocol):
         """Return a private note of this node, e.g. that it was rolled back."""
         ...
 
+    async def notes(self, names: Collection[str]) -> dict[str, bytes]:
+        """Return those of at most 500 notes that there are, by name; in one go."""
+        ...
+
     async def set_note(self, name: str, value: bytes | None) -> None:
         """Keep or remove (None) a private note. Durable."""
         ...

@@ -1,7 +1,8 @@
 """A connection that takes many statements at once.
 
 Every call of aiosqlite is a hop to its thread and back, 60 to 100 us; the writes of a transaction
-are a dozen statements. ``executemany`` with ``TOGETHER`` runs them all in one hop.
+are a dozen statements. ``executemany`` with ``TOGETHER`` runs them all in one hop, and with
+``AT_ONCE`` commits them in the same one.
 """
 
 from __future__ import annotations
@@ -16,18 +17,22 @@ if TYPE_CHECKING:
 
 TOGETHER: Final = "-- together"
 """Says that the parameters are statements, each with its rows."""
+AT_ONCE: Final = "-- together, and commit"
+"""The same, and that they are the whole transaction."""
 Statements: TypeAlias = "Sequence[tuple[str, list[tuple[object, ...]]]]"
 
 
 class Connection(sqlite3.Connection):
-    """As SQLite's, and knows ``TOGETHER``."""
+    """As SQLite's, and knows ``TOGETHER`` and ``AT_ONCE``."""
 
     @override
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        """Run ``sql`` for each row; or, where it is ``TOGETHER``, each statement for its rows."""
-        if sql != TOGETHER:
+        """Run ``sql`` for each row; or, where it is one of the two, each statement for its rows."""
+        if sql not in (TOGETHER, AT_ONCE):
             return super().executemany(sql, parameters)
         cursor = self.cursor()
         for statement, rows in parameters:
             cursor.executemany(statement, rows)
+        if sql == AT_ONCE:
+            self.commit()
         return cursor

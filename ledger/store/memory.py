@@ -184,6 +184,9 @@ class MemoryStore:
     async def note(self, name: str) -> bytes | None:
         return self._has.notes.get(name)
 
+    async def notes(self, names: Collection[str]) -> dict[str, bytes]:
+        return {name: self._has.notes[name] for name in names if name in self._has.notes}
+
     async def set_note(self, name: str, value: bytes | None) -> None:
         if value is None:
             self._has.notes.pop(name, None)

@@ -14,6 +14,7 @@ from ledger.errors import StoreError
 from ledger.store.absorb import Absorption
 from ledger.store.base import MAX_RUNS, Absorbed, Batch, Known
 from ledger.store.check import check_store
+from ledger.store.connection import AT_ONCE
 from ledger.store.sqlite_check import check_tables
 from ledger.store.sqlite_file import open_file, value
 from ledger.store.sqlite_ground import SqliteGround
@@ -72,7 +73,8 @@ class SqliteStore(SqliteReading):
                 run = self._run
                 try:
                     result = await work()
-                    await self._db.commit()
+                    if self._db.in_transaction:  # or it was committed as it was written
+                        await self._db.commit()
                 except BaseException:
                     self._forget(run)
                     await self._db.rollback()
@@ -137,7 +139,7 @@ class SqliteStore(SqliteReading):
 
     async def _change(self, sql: str, row: tuple[object, ...]) -> None:
         async def work() -> None:
-            await self._db.execute(sql, row)
+            await self._db.executemany(AT_ONCE, [(sql, [row])])
 
         await self._transact(work, durable=True)
 

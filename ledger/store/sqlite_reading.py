@@ -255,13 +255,17 @@ class SqliteReading:
             return [to_known(*row) for row in rows]
 
     async def note(self, name: str) -> bytes | None:
+        return (await self.notes((name,))).get(name)
+
+    async def notes(self, names: Collection[str]) -> dict[str, bytes]:
+        marks = ", ".join("?" * len(names))
         async with self._guard():
             rows = await self._db.execute_fetchall(
-                "SELECT value FROM notes WHERE name = ?", (name,)
+                f"SELECT name, value FROM notes WHERE name IN ({marks})", tuple(names)
             )
             for row in rows:
-                must_be(row, bytes)
-        return next((value for (value,) in rows), None)
+                must_be(row, str, bytes)
+            return {row[0]: row[1] for row in rows}
 
     async def mail(self) -> list[MailRow]:
         async with self._guard():

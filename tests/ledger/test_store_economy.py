@@ -239,6 +239,25 @@ async def test_only_what_must_survive_waits_for_the_disk(sqlite: SqliteStore) ->
     assert level == 2  # FULL
 
 
+async def test_a_note_is_written_in_one_go_and_several_are_read_in_one(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sqlite.set_note("name", b"value")
+    gone_over = []
+    going = sqlite._db._execute
+
+    async def counted(*call: Any, **named: Any) -> Any:
+        gone_over.append(call)
+        return await going(*call, **named)
+
+    monkeypatch.setattr(sqlite._db, "_execute", counted)
+    await sqlite.set_note("name", b"other")
+    assert len(gone_over) == 1
+    assert not sqlite._db.in_transaction
+    assert await sqlite.notes(["name", "none"]) == {"name": b"other"}
+    assert len(gone_over) == 2
+
+
 @contextmanager
 def bytes_read() -> Iterator[list[int]]:
     """Count what the process reads meanwhile; only Linux tells."""

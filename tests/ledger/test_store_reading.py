@@ -151,6 +151,15 @@ async def test_a_note_is_kept_until_it_is_removed(store: Store) -> None:
     assert (await store.note("name"), await store.note("other")) == (None, b"")
 
 
+async def test_several_notes_are_read_in_one_go(store: Store) -> None:
+    for name in ("one", "two", "three"):
+        await store.set_note(name, name.encode())
+    assert await store.notes(["two", "never", "one"]) == {"one": b"one", "two": b"two"}
+    assert await store.notes([]) == {}
+    many = [str(number) for number in range(499)]
+    assert await store.notes([*many, "three"]) == {"three": b"three"}
+
+
 async def test_a_batch_carries_notes_along(store: Store) -> None:
     await store.set_note("old", b"there")
     await store.absorb(Batch(notes={"old": None, "new": b"yes"}), seen=0, durable=True)

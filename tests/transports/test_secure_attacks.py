@@ -26,9 +26,9 @@ from transports.base import Link, LinkClosedError
 from transports.entry import StreamEntry
 from transports.memory import MemoryLink
 from transports.noise import Handshake, NoiseError, expand, unseal
-from transports.opening import HandshakeError, context
+from transports.opening import HandshakeError, context, psk_of
 from transports.recognition import ANSWER, ASK, CONFIRM
-from transports.records import CLOSE, DATA, REKEY
+from transports.records import CLOSE, DATA, REKEY, WHO
 from transports.secure import CutError, secure
 from transports.stream_session import StreamSession
 from transports.tickets import Ticket
@@ -325,6 +325,12 @@ def test_a_resumption_that_is_replayed_a_thousand_times_proves_nothing() -> None
     virtually(scenario())
 
 
+@pytest.mark.parametrize("byte", range(33))
+def test_any_change_of_the_proof_after_a_ticket_makes_the_other_side_fail(byte: int) -> None:
+    got, ends = told(flipped(THERE, 1, byte, byte % 8), ticket=True)
+    assert (got, ends) == ([], ["HandshakeError"])
+
+
 def test_a_resumption_that_never_arrived_can_be_replayed_once_and_proves_nothing() -> None:
     async def scenario() -> None:
         ada, ben = pair()
@@ -341,7 +347,7 @@ def test_a_resumption_that_never_arrived_can_be_replayed_once_and_proves_nothing
                 secure(far, is_initiator=False, who=ben.who, random=Random(number).randbytes)
             )
             await near.receive()
-            await near.send(bytes(100))
+            await near.send(bytes(33))
             with pytest.raises(HandshakeError, match="hold"):
                 await answering
             assert not await ben.tickets.find(ticket.ident)
@@ -427,10 +433,10 @@ def test_a_link_that_takes_too_little_at_a_time_is_refused() -> None:
 class Thief:
     """Somebody who heard a session with a ticket, and tries a fresh secret of one side on it."""
 
-    def __init__(self, said: list[tuple[int, bytes]], ticket: Ticket) -> None:
+    def __init__(self, said: list[tuple[int, bytes]], psk: bytes) -> None:
         self.there = [frame for way, frame in said if way == THERE]
         self.back = [frame for way, frame in said if way == BACK]
-        self.ticket = ticket
+        self.psk = psk
 
     def read(self, fresh: bytes) -> bytes:
         """Return what the first frame after the handshake says, if ``fresh`` is ada's secret."""
@@ -440,14 +446,14 @@ class Thief:
                 is_initiator=is_initiator,
                 prologue=context("noise") + first[:17],
                 seed=fresh,
-                psk=self.ticket.psk,
+                psk=self.psk,
             )
             for is_initiator in (False, True)
         )
         listening.read_first(first[17:])
         handshake._state = listening._state  # what was said is known; only her secret is not
         handshake.read_second(self.back[0])
-        return unseal(handshake.keys().send, HANDSHAKE_THERE - 1, self.there[HANDSHAKE_THERE])[1:]
+        return unseal(handshake.keys().send, 1, self.there[2])[1:]  # behind the proof
 
 
 def test_who_takes_every_key_afterwards_cannot_read_what_he_heard() -> None:
@@ -467,11 +473,12 @@ def test_who_takes_every_key_afterwards_cannot_read_what_he_heard() -> None:
             await a.send(b"between us")
             assert await b.receive() == b"between us"
             await parted(a, b)
-        thief = Thief(wire.said, ticket)
+        psk = psk_of(ticket, ada.who.pair_keys)
+        thief = Thief(wire.said, psk)
         # the attack works for who has a secret that is thrown away when the handshake is over
         assert thief.read(drawn[0]) == b"between us"
         # and for nobody with all that is kept: pair keys, tickets, and what follows from them
-        kept = [ticket.psk, *ada.who.pair_keys.values(), *ben.who.pair_keys.values()]
+        kept = [psk, ticket.psk, *ada.who.pair_keys.values(), *ben.who.pair_keys.values()]
         kept += [t.psk for device in (ada, ben) for _, t in device.tickets._to_open.values()]
         kept += [t.psk for device in (ada, ben) for _, t in device.tickets._to_answer.values()]
         assert len(set(kept)) >= 4
@@ -492,6 +499,25 @@ async def half_way(far: Link) -> StreamSession:
     entry = StreamEntry(far, Device("eve").who, Random(3).randbytes)
     await entry.open(None)
     return entry.session
+
+
+@pytest.mark.parametrize("kind", [DATA, CLOSE, REKEY, WHO])
+def test_who_goes_on_after_a_ticket_before_he_has_proven_himself_is_refused(kind: int) -> None:
+    async def scenario() -> None:
+        ada, ben = pair()
+        await parted(*await met(ada, ben))
+        near, far = MemoryLink.pair()
+        answering = asyncio.create_task(
+            secure(near, is_initiator=False, who=ben.who, random=Random(1).randbytes)
+        )
+        entry = StreamEntry(far, ada.who, Random(3).randbytes)
+        agreed = await entry.open(ada.ticket("ben"))
+        assert agreed.ticket is not None
+        await far.send(entry.session.seal(kind, bytes(16)))
+        with pytest.raises(HandshakeError, match="before it has said who it is"):
+            await answering
+
+    virtually(scenario())
 
 
 @pytest.mark.parametrize("kind", [DATA, CLOSE, REKEY])

@@ -94,26 +94,35 @@ def test_a_handshake_comes_about_though_datagrams_are_lost_doubled_and_overtaken
     virtually(scenario())
 
 
-def test_the_last_word_of_a_handshake_is_said_again_when_it_was_lost() -> None:
+@pytest.mark.parametrize("resumed", [False, True], ids=["confirm", "proof after a ticket"])
+def test_the_last_word_of_a_handshake_is_said_again_when_it_was_lost(*, resumed: bool) -> None:
     async def scenario() -> None:
+        ada, ben = friends()
+        ticket = None
+        if resumed:
+            await parted(*await met(ada, ben, lossy(1, 0.0), mode="datagram"))
+            ticket = ada.ticket("ben")
         one, other = lossy(1, 0.0)
+        size = 11 + 1 + (16 if resumed else 5 + 32) + 16
         sending = one._link.send
         lost: list[bytes] = []
 
         async def losing(frame: bytes) -> None:
-            if frame[0] == RECORD and len(frame) == 11 + 1 + 5 + 32 + 16 and not lost:
+            if frame[0] == RECORD and len(frame) == size and not lost:
                 lost.append(frame)
             else:
                 await sending(frame)
 
         one._link.send = losing  # type: ignore[method-assign]
-        ada, ben = friends()
         dice = Random(1).randbytes
         answering = asyncio.create_task(
             secure(other, is_initiator=False, who=ben.who, random=dice, mode="datagram")
         )
-        a = await secure(one, is_initiator=True, who=ada.who, random=dice, mode="datagram")
+        a = await secure(
+            one, is_initiator=True, who=ada.who, random=dice, mode="datagram", ticket=ticket
+        )
         assert lost
+        assert a.was_resumed is resumed
         assert not answering.done()
         receiving = asyncio.create_task(a.receive())
         b = await answering

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from random import Random
 from typing import ClassVar
 
 import pytest
@@ -16,7 +17,8 @@ from tests.transports.test_secure import SecureContract
 from transports.base import Link, LinkClosedError, LinkInfo
 from transports.memory import MemoryLink
 from transports.records import PING, STREAM_OVERHEAD_BYTES
-from transports.secure import CutError
+from transports.secure import CutError, SecureLink, secure
+from transports.secure_link import HELD_S
 
 
 def now() -> float:
@@ -45,6 +47,92 @@ class Draining:
 
     async def close(self) -> None:
         await self._link.close()
+
+
+def acquainted() -> tuple[Device, Device]:
+    return Device("ada", ("ben",)), Device("ben", ("ada",))
+
+
+@asynccontextmanager
+async def resuming() -> AsyncIterator[tuple[SecureLink, "asyncio.Task[SecureLink]", Wire]]:
+    """The initiator of a session after a ticket; the other side as it still answers; the wire."""
+    ada, ben = acquainted()
+    await parted(*await met(ada, ben))
+    async with Wire().open() as wire:
+        answering = asyncio.create_task(
+            secure(wire.far, is_initiator=False, who=ben.who, random=Random(3).randbytes)
+        )
+        dice, ticket = Random(4).randbytes, ada.ticket("ben")
+        near = await secure(wire.near, is_initiator=True, who=ada.who, random=dice, ticket=ticket)
+        yield near, answering, wire
+        await parted(near)
+
+
+def test_the_proof_after_a_ticket_goes_with_the_first_frame() -> None:
+    async def scenario() -> None:
+        async with resuming() as (near, answering, wire):
+            began = now()
+            assert len(wire.said) == 2
+            await near.send(b"first")
+            far = await answering
+            assert await far.receive() == b"first"
+            assert now() == began
+            assert wire.shape()[2:] == [(THERE, 33), (THERE, 17 + 5)]
+            assert near.bytes_out == sum(size for way, size in wire.shape() if way == THERE)
+            await asyncio.sleep(1.0)
+            assert len(wire.said) == 4
+            await parted(far)
+
+    virtually(scenario())
+
+
+def test_the_proof_after_a_ticket_goes_alone_where_nothing_is_sent() -> None:
+    async def scenario() -> None:
+        async with resuming() as (near, answering, wire):
+            began = now()
+            far = await answering
+            assert now() - began == pytest.approx(HELD_S)
+            assert wire.shape()[2:] == [(THERE, 33)]
+            await far.send(b"and you?")
+            assert await near.receive() == b"and you?"
+            await parted(far)
+
+    virtually(scenario())
+
+
+def test_who_closes_at_once_after_a_ticket_has_still_proven_who_he_is() -> None:
+    async def scenario() -> None:
+        async with resuming() as (near, answering, _):
+            await near.close()
+            far = await answering
+            assert far.peer is not None
+            with pytest.raises(LinkClosedError, match="the other side closed the link"):
+                await far.receive()
+
+    virtually(scenario())
+
+
+def test_a_session_after_a_ticket_is_of_so_many_bytes() -> None:
+    async def scenario() -> None:
+        async with resuming() as (near, answering, wire):
+            await near.send(bytes(46))
+            far = await answering
+            assert len(await far.receive()) == 46
+            await far.send(bytes(46))
+            assert len(await near.receive()) == 46
+            await near.close()
+            await asyncio.sleep(1.0)
+            await far.close()
+            assert wire.shape() == [
+                (THERE, 65),
+                (BACK, 48),
+                (THERE, 1 + 16 + 16),
+                (THERE, 1 + 46 + 16),
+                (BACK, 1 + 46 + 16),
+                (THERE, 1 + 16),
+            ]
+
+    virtually(scenario())
 
 
 class TestOverALinkThatTakesAndThenWaits(SecureContract):

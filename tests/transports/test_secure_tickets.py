@@ -93,7 +93,7 @@ def test_a_ticket_is_gone_before_its_ident_is_sent() -> None:
 def test_of_two_who_answer_with_one_ticket_at_the_same_moment_one_has_it() -> None:
     async def scenario() -> None:
         ada, ben = await acquainted()
-        opener = Opener(Random(1).randbytes, ada.ticket("ben"))
+        opener = Opener(Random(1).randbytes, ada.ticket("ben"), ada.who.pair_keys)
 
         class Slow(MemoryTickets):
             @override
@@ -179,6 +179,28 @@ def test_a_contact_who_is_removed_during_the_handshake_is_not_recognised() -> No
             a, b = await met(device, ben, wire, ticket=ada.ticket("ben"), seed=2)
             assert a.peer is b.peer is None
             await parted(a, b)
+
+    virtually(scenario())
+
+
+@each_mode
+@pytest.mark.parametrize("opens", [True, False], ids=["to open", "to answer"])
+def test_a_stolen_ticket_is_worth_nothing_without_the_pair_key(mode: Mode, *, opens: bool) -> None:
+    async def scenario() -> None:
+        ada, ben = await acquainted(mode)
+        ticket = ada.ticket("ben")
+        # given eve, who has taken one of the two copies of a ticket, and knows the other side
+        eve = Device("eve", ("ben" if opens else "ada",))
+        if opens:
+            await eve.tickets.keep(TicketPair(ticket, made(1)))
+            a, b = await met(eve, ben, ticket=ticket, mode=mode, seed=2)
+        else:
+            await eve.tickets.keep(TicketPair(made(1), replace(ticket, name=name_of("ada"))))
+            a, b = await met(ada, eve, ticket=ticket, mode=mode, seed=2)
+        # then nobody is taken for the one from whom it was taken
+        assert a.was_resumed is b.was_resumed is False
+        assert a.peer is b.peer is None
+        await parted(a, b)
 
     virtually(scenario())
 

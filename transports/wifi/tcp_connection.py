@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 SEND_MARK: Final = 64 * 1024
 """While more than so many bytes wait here to be sent, no frame is taken. What is taken cannot be
 overtaken by what is more urgent; so this is small. In the kernel at most about as many wait."""
+JOIN_BYTES: Final = 1_400
+"""Frames that are sent one right after the other leave together as long as they have no more bytes
+than this: what the network carries in one packet anywhere."""
+JOIN_TURNS: Final = 4
+"""So many turns of the loop a frame waits for the next one: to answer takes as many."""
+JOIN_S: Final = 0.001
+"""No longer than this, seconds, if the turns are long ones."""
 UNREAD_MARK: Final = 128 * 1024
 """While frames that nobody has received weigh more than this in bytes, nothing more is read."""
 RESUME_MARK: Final = UNREAD_MARK // 2
@@ -56,6 +63,9 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_discarded",
         "_joiner",
+        "_kept",
+        "_kept_bytes",
+        "_kept_since",
         "_linger_timer",
         "_read",
         "_transport",
@@ -74,6 +84,9 @@ class Connection(asyncio.BufferedProtocol):
         self.on_lost: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
         self._joiner = Joiner()
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
+        self._kept_since = 0.0
         self._read = bytearray()
         self._weight = 0
         self._discarded = 0
@@ -91,6 +104,8 @@ class Connection(asyncio.BufferedProtocol):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SEND_MARK)
+            if hasattr(socket, "TCP_QUICKACK"):  # what is answered acknowledges as well
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
 
     @override
     def get_buffer(self, sizehint: int) -> bytearray:
@@ -159,9 +174,7 @@ class Connection(asyncio.BufferedProtocol):
             LinkClosedError: The link is gone.
         """
         if self.gone is None and self._transport is not None:
-            self._transport.write(cut(frame))
-            if self._transport.is_closing():
-                self.finish("the connection was lost")
+            self._keep(cut(frame), self._transport)
         if self.gone is not None:
             raise LinkClosedError(self.gone)
 
@@ -205,6 +218,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         loop = asyncio.get_running_loop()
         self._linger_timer = loop.call_later(LINGER_S, self.break_off, "it was not read to its end")
+        with suppress(OSError):  # it is broken already
+            if hasattr(socket, "TCP_CORK"):  # the last bytes and the end leave together
+                opened = self._transport.get_extra_info("socket")
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        self._let_go(self._transport)
         # Were it closed with something unread, the kernel would throw away what is yet to go. So
         # reading goes on; but not before, as that would take what the other side waits to send.
         self._transport.set_write_buffer_limits(high=0)
@@ -216,6 +234,7 @@ class Connection(asyncio.BufferedProtocol):
     def break_off(self, why: str) -> None:
         """End it at once, whatever is under way; the other side is told."""
         self.finish(why)
+        self._kept.clear()
         if self._transport is not None and not self._transport.is_closing():
             opened = self._transport.get_extra_info("socket")
             with suppress(OSError):  # it is broken already
@@ -223,6 +242,30 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     # --------------------------------------------------------------------------------------------
+
+    def _keep(self, data: bytes, transport: asyncio.Transport) -> None:
+        """Send it, at the latest in a few turns of the loop."""
+        self._kept.append(data)
+        self._kept_bytes += len(data)
+        if self._kept_bytes > JOIN_BYTES or transport.get_write_buffer_size():
+            self._let_go(transport)
+            if transport.is_closing():
+                self.finish("the connection was lost")
+        elif len(self._kept) == 1:
+            loop = asyncio.get_running_loop()
+            self._kept_since = loop.time()
+            loop.call_soon(self._wait_for_more, loop, JOIN_TURNS)
+
+    def _wait_for_more(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        if turns > 1 and loop.time() - self._kept_since < JOIN_S:
+            loop.call_soon(self._wait_for_more, loop, turns - 1)
+        elif self._transport is not None:
+            self._let_go(self._transport)
+
+    def _let_go(self, transport: asyncio.Transport) -> None:
+        kept, self._kept, self._kept_bytes = self._kept, [], 0
+        if kept:
+            transport.write(kept[0] if len(kept) == 1 else b"".join(kept))
 
     def _land(self, frames: Sequence[bytes]) -> None:
         if frames:
