@@ -200,7 +200,7 @@ def _datagram_sides() -> tuple[DatagramSession, DatagramSession]:
             (_FAR, b"farr", b"near", False),
         )
     )
-    near.last_words = b"\3last words"
+    near.last_words = (WHO, b"\3last words")
     return near, far
 
 
@@ -213,7 +213,7 @@ def _said(data: bytes, sides: tuple[Any, Any]) -> list[tuple[int, bytes]]:
     speaker, listener = (near, far) if data[:1] < b"\x80" else (far, near)
     answers = list(near.tick(_HOUR)) if data[:1] in (b"\1", b"\xff") else []
     for chunk in _chunks(data[1:]):
-        kind = chunk[0] % 10 if chunk else DATA
+        kind = chunk[0] % 11 if chunk else DATA
         said = listener.open(speaker.seal(kind, chunk[1:]), _HOUR)
         if said is not None and said[0] not in (DATA, PING, CLOSE):
             answers += listener.hear(said[0], said[1:], _HOUR)

@@ -97,7 +97,17 @@ class Recognition:
         shown: The device key that it showed and signed with, or None.
     """
 
-    __slots__ = ("_agreed", "_key", "_matched", "_named", "_pairs", "_random", "_who", "peer", "shown")
+    __slots__ = (
+        "_agreed",
+        "_key",
+        "_matched",
+        "_named",
+        "_pairs",
+        "_random",
+        "_who",
+        "peer",
+        "shown",
+    )
 
     def __init__(self, agreed: Agreed, who: Credentials, random: Callable[[int], bytes]) -> None:
         self._agreed = agreed

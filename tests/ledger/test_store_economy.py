@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -243,19 +244,13 @@ async def test_a_note_is_written_in_one_go_and_several_are_read_in_one(
     sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sqlite.set_note("name", b"value")
-    gone_over = []
-    going = sqlite._db._execute
-
-    async def counted(*call: Any, **named: Any) -> Any:
-        gone_over.append(call)
-        return await going(*call, **named)
-
-    monkeypatch.setattr(sqlite._db, "_execute", counted)
+    hops = Mock(wraps=sqlite._db._execute)
+    monkeypatch.setattr(sqlite._db, "_execute", hops)
     await sqlite.set_note("name", b"other")
-    assert len(gone_over) == 1
+    assert hops.call_count == 1
     assert not sqlite._db.in_transaction
     assert await sqlite.notes(["name", "none"]) == {"name": b"other"}
-    assert len(gone_over) == 2
+    assert hops.call_count == 2
 
 
 @contextmanager

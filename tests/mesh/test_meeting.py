@@ -20,6 +20,7 @@ from mesh.writer import Draft, Heads, Writer
 from tests.gossip.meetings import BINDING, Node
 from tests.strategies import Device, device_keys, make_body, material, person_key, run_of
 from tests.virtual_time import run_virtual
+from transports.base import Link
 from transports.memory import MemoryLink
 
 
@@ -171,7 +172,7 @@ class Home:
         self.holdings = holdings
         self.writer = writer
 
-    async def meet(self, link: MemoryLink, peer: Peer) -> Outcome:
+    async def meet(self, link: Link, peer: Peer) -> Outcome:
         meeting = await open_meeting(
             link,
             self.holdings,

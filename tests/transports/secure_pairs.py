@@ -72,14 +72,19 @@ class Wire:
         self.ends = (one, other)
         self.change = change
         self.said: list[tuple[int, bytes]] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Wire"]:
-        tasks = [asyncio.create_task(self._pass(way)) for way in (THERE, BACK)]
+        self._tasks = [asyncio.create_task(self._pass(way)) for way in (THERE, BACK)]
         yield self
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def passed_all(self) -> None:
+        """Wait until what both sides said before they closed has been passed on."""
+        await asyncio.gather(*self._tasks)
 
     async def _pass(self, way: int) -> None:
         source, target = self.ends[way], self.ends[1 - way]

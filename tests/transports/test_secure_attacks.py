@@ -31,7 +31,6 @@ from transports.recognition import ANSWER, ASK, CONFIRM
 from transports.records import CLOSE, DATA, REKEY, WHO
 from transports.secure import CutError, secure
 from transports.stream_session import StreamSession
-from transports.tickets import Ticket
 
 FRAMES = [b"one", b"two" * 100, b"three", bytes(3_000)]
 HANDSHAKE_THERE, HANDSHAKE_BACK = 3, 2

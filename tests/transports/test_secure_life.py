@@ -71,8 +71,9 @@ async def resuming() -> AsyncIterator[tuple[SecureLink, "asyncio.Task[SecureLink
 def test_the_proof_after_a_ticket_goes_with_the_first_frame() -> None:
     async def scenario() -> None:
         async with resuming() as (near, answering, wire):
-            began = now()
+            await asyncio.sleep(HELD_S / 2)
             assert len(wire.said) == 2
+            began = now()
             await near.send(b"first")
             far = await answering
             assert await far.receive() == b"first"
