@@ -33,7 +33,7 @@ async def meet(here: Home, there: Home, wire: Wire, ticket: Ticket | None) -> No
         far = await secure(wire.far, is_initiator=False, who=BEN.who, random=randbytes)
         return (await there.meet(far, here.peer)).end
 
-    assert await asyncio.gather(call(), answer()) == [End.DONE] * 2
+    assert list(await asyncio.gather(call(), answer())) == [End.DONE] * 2
     await wire.passed_all()
 
 
