@@ -120,7 +120,8 @@ class Meeting:
     ) -> None:
         catalogue, claims, policy = holdings.catalogue, holdings.claims, holdings.policy
         frame = min(policy.limits.frame, link.info.max_frame)
-        policy = replace(policy, limits=replace(policy.limits, frame=frame))
+        if frame != policy.limits.frame:
+            policy = replace(policy, limits=replace(policy.limits, frame=frame))
         self.session = Session(
             Setting(
                 catalogue,

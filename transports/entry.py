@@ -96,10 +96,11 @@ class Entry(ABC):
         """The same where a ticket has named the other side."""
 
     async def _usable(self, ticket: Ticket | None) -> Ticket | None:
-        """Return the ticket if it may be used; then it is spent."""
-        if ticket is None or not (ticket.name is None or ticket.name in self._who.pair_keys):
+        """Spend the ticket; return it if it may be used."""
+        if ticket is None or not await self._who.tickets.spend(ticket):
             return None
-        return ticket if await self._who.tickets.spend(ticket) else None
+        # Looked at last, as contacts may change meanwhile.
+        return ticket if ticket.name is None or ticket.name in self._who.pair_keys else None
 
     async def _send(self, message: bytes) -> None:
         await self._link.send(message)

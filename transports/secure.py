@@ -79,7 +79,7 @@ async def secure(  # noqa: PLR0913  what a session depends on
     session = entry.session
     if not is_initiator:
         keep_alive_s += ANSWERER_LATER_S
-    if isinstance(link, RoamingLink) and isinstance(session, DatagramSession):
+    if isinstance(session, DatagramSession) and isinstance(link, RoamingLink):
         return RoamingSecureLink(
             link, session, met, random, keep_alive_s=keep_alive_s, dead_after_s=dead_after_s
         )

@@ -1,14 +1,15 @@
 """The example of a session in docs/protocol.md is what the code does."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tests.transports.secure_pairs import at_once
-from transports.opening import Agreed, Opener, answer, context
+from transports.opening import Agreed, Opener, answer, context, psk_of
 from transports.recognition import Credentials, Recognition
-from transports.records import DATA, DatagramOut, StreamRecords
+from transports.records import DATA, PROOF, DatagramOut, StreamRecords
 from transports.stream_session import Secrets, tickets_of
-from transports.tickets import MemoryTickets
+from transports.tickets import MemoryTickets, Ticket, TicketPair
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "protocol.md").read_text("utf-8")
 NEAR, FAR, PAIR = b"\x55" * 32, b"\x66" * 32, b"\x44" * 32
@@ -41,6 +42,7 @@ def example() -> dict[str, bytes]:
     secrets = Secrets(near.keys, "passalong")
     pair = tickets_of(near.keys, FAR, "passalong", is_initiator=True)
     records = StreamRecords(near.keys.send, near.keys.receive)
+    resumed = resumption(pair.to_open)
     return {
         "message 1": opener.first,
         "message 2": second,
@@ -57,6 +59,30 @@ def example() -> dict[str, bytes]:
         "initiator's proof": confirmed,
         "frame `hi`, count 0": records.seal(DATA, b"hi"),
         "as a datagram to `01020304`": DatagramOut(near.keys.send, b"\1\2\3\4").seal(DATA, b"hi"),
+        **resumed,
+    }
+
+
+def resumption(ticket: Ticket) -> dict[str, bytes]:
+    """The next session that the initiator opens."""
+    tickets = MemoryTickets(lambda: 0.0)
+    mine = replace(ticket, name=FAR)
+    at_once(tickets.keep(TicketPair(ticket, replace(ticket, name=NEAR))))
+    opener = Opener(drawn(b"\x77" * 32), mine, {FAR: PAIR})
+    second, far = at_once(answer(opener.first, drawn(b"\x88" * 32), tickets, {NEAR: PAIR}))
+    near = opener.read(second)
+    one = Recognition(near, Credentials(NEAR, {FAR: PAIR}, tickets), bytes)
+    other = Recognition(far, Credentials(FAR, {NEAR: PAIR}, tickets), bytes)
+    assert one.is_resumed
+    proof = one.vouch()
+    other.believe(proof)
+    assert (one.peer, other.peer) == (FAR, NEAR)
+    return {
+        "psk of NNpsk0": psk_of(mine, {FAR: PAIR}),
+        "message 1 with the ticket": opener.first,
+        "message 2 to it": second,
+        "proof": proof,
+        "record of the proof": StreamRecords(near.keys.send, near.keys.receive).seal(PROOF, proof),
     }
 
 
@@ -71,6 +97,6 @@ def test_the_example_of_a_session_is_what_the_code_does() -> None:
 
 
 def test_every_context_of_a_session_is_named_in_the_document() -> None:
-    for what in ("noise", "binding", "rekey", "ticket"):
+    for what in ("noise", "binding", "rekey", "ticket", "resume"):
         assert context(what) == f"passalong/{what}/1".encode()
         assert f"C({what})" in TEXT

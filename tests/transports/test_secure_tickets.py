@@ -205,6 +205,26 @@ def test_a_stolen_ticket_is_worth_nothing_without_the_pair_key(mode: Mode, *, op
     virtually(scenario())
 
 
+def test_a_contact_who_is_removed_while_a_ticket_is_spent_is_met_without_it() -> None:
+    async def scenario() -> None:
+        ada, ben = await acquainted()
+        who, ticket = ada.who, ada.ticket("ben")
+
+        class Removing(MemoryTickets):
+            @override
+            async def spend(self, ticket: Ticket) -> bool:
+                who.pair_keys.clear()  # type: ignore[attr-defined]
+                return await ada.tickets.spend(ticket)
+
+        device = _Fixed(replace(who, tickets=Removing(lambda: 0.0)))
+        a, b = await met(device, ben, ticket=ticket, seed=2)
+        assert a.was_resumed is b.was_resumed is False
+        assert a.peer is b.peer is None
+        await parted(a, b)
+
+    virtually(scenario())
+
+
 def test_tickets_serve_for_thirty_days_by_the_clock_of_who_keeps_them() -> None:
     async def scenario() -> None:
         ada, ben = await acquainted()

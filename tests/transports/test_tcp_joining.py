@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import Mock
 
 import pytest
 from typing_extensions import override
@@ -112,6 +113,24 @@ async def test_nothing_waits_for_more_behind_what_waits_to_be_sent() -> None:
         await link.send(b"one")
         await link.send(b"two")
         assert paper.parts == [cut(b"one"), cut(b"two")]
+
+
+async def test_however_many_frames_are_sent_in_a_turn_the_loop_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with written() as (_, paper, link):
+        asked = Mock(wraps=asyncio.get_running_loop().call_soon)
+        monkeypatch.setattr(asyncio.get_running_loop(), "call_soon", asked)
+        for _ in range(10):
+            await link.send(b"short")
+            await link.send(bytes(JOIN_BYTES))
+        await link.send(b"last")
+        assert len(paper.parts) == 10
+        assert asked.call_count == 1
+        monkeypatch.undo()
+        monkeypatch.setattr(tcp_connection, "JOIN_S", 60.0)
+        await turns(JOIN_TURNS + 1)
+        assert paper.parts[10:] == [cut(b"last")]
 
 
 async def test_what_waits_for_more_goes_ahead_of_the_end() -> None:

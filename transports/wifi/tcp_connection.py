@@ -63,6 +63,7 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_discarded",
         "_joiner",
+        "_keeps",
         "_kept",
         "_kept_bytes",
         "_kept_since",
@@ -87,6 +88,7 @@ class Connection(asyncio.BufferedProtocol):
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self._kept_since = 0.0
+        self._keeps = False
         self._read = bytearray()
         self._weight = 0
         self._discarded = 0
@@ -251,15 +253,17 @@ class Connection(asyncio.BufferedProtocol):
             self._let_go(transport)
             if transport.is_closing():
                 self.finish("the connection was lost")
-        elif len(self._kept) == 1:
+        elif not self._keeps:
             loop = asyncio.get_running_loop()
-            self._kept_since = loop.time()
+            self._keeps, self._kept_since = True, loop.time()
             loop.call_soon(self._wait_for_more, loop, JOIN_TURNS)
 
     def _wait_for_more(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
         if turns > 1 and loop.time() - self._kept_since < JOIN_S:
             loop.call_soon(self._wait_for_more, loop, turns - 1)
-        elif self._transport is not None:
+            return
+        self._keeps = False
+        if self._transport is not None:
             self._let_go(self._transport)
 
     def _let_go(self, transport: asyncio.Transport) -> None:
