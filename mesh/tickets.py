@@ -1,7 +1,7 @@
 """Tickets for the next session with each contact's device, kept in the store.
 
 A ticket serves once, so it is gone from the disk before it is used. What is lost with a disk costs
-a longer handshake and nothing else.
+a longer handshake and nothing else, so what is kept waits for no disk.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class KeptTickets:
         if held is None or ticket not in (held.to_open, held.to_answer):
             return False
         self._take(device, held.without(ticket))
-        await self._write(device)
+        await self._write(device, durable=True)
         return True
 
     async def keep(self, pair: TicketPair) -> None:
@@ -83,7 +83,7 @@ class KeptTickets:
         if device not in self._held and len(self._held) >= MAX_KEPT:
             return
         self._take(device, _Held(self._now(), pair.to_open, pair.to_answer))
-        await self._write(device)
+        await self._write(device, durable=False)
 
     def _is_fresh(self, held: _Held) -> bool:
         return 0 <= self._now() - held.born <= MAX_AGE_S * 1_000
@@ -99,9 +99,10 @@ class KeptTickets:
         if before is not None and before.to_answer is not None:
             self._devices.pop(before.to_answer.ident, None)
 
-    async def _write(self, device: bytes) -> None:
+    async def _write(self, device: bytes, *, durable: bool) -> None:
         held = self._held.get(device)
-        await self._store.set_note(_note(device), held.encode() if held is not None else None)
+        said = held.encode() if held is not None else None
+        await self._store.set_note(_note(device), said, durable=durable)
 
 
 async def drop_tickets(store: Store, devices: Iterable[bytes]) -> None:

@@ -419,8 +419,11 @@ class Store(Protocol):
         """Return those of at most 500 notes that there are, by name; in one go."""
         ...
 
-    async def set_note(self, name: str, value: bytes | None) -> None:
-        """Keep or remove (None) a private note. Durable."""
+    async def set_note(self, name: str, value: bytes | None, *, durable: bool = True) -> None:
+        """Keep or remove (None) a private note.
+
+        Where it is not ``durable``, a power cut may take it back, and never one from before it.
+        """
         ...
 
     async def mail(self) -> list[MailRow]:

@@ -19,7 +19,8 @@ TOGETHER: Final = "-- together"
 """Says that the parameters are statements, each with its rows."""
 AT_ONCE: Final = "-- together, and commit"
 """The same, and that they are the whole transaction."""
-Statements: TypeAlias = "Sequence[tuple[str, list[tuple[object, ...]]]]"
+Statements: TypeAlias = "Sequence[tuple[str, list[tuple[object, ...]] | None]]"
+"""Each with its rows, or with None if it has no parameters and is run once."""
 
 
 class Connection(sqlite3.Connection):
@@ -32,7 +33,10 @@ class Connection(sqlite3.Connection):
             return super().executemany(sql, parameters)
         cursor = self.cursor()
         for statement, rows in parameters:
-            cursor.executemany(statement, rows)
+            if rows is None:
+                cursor.execute(statement)
+            else:
+                cursor.executemany(statement, rows)
         if sql == AT_ONCE:
             self.commit()
         return cursor

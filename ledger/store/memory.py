@@ -187,7 +187,13 @@ class MemoryStore:
     async def notes(self, names: Collection[str]) -> dict[str, bytes]:
         return {name: self._has.notes[name] for name in names if name in self._has.notes}
 
-    async def set_note(self, name: str, value: bytes | None) -> None:
+    async def set_note(
+        self,
+        name: str,
+        value: bytes | None,
+        *,
+        durable: bool = True,  # noqa: ARG002
+    ) -> None:
         if value is None:
             self._has.notes.pop(name, None)
         else:

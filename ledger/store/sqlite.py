@@ -8,7 +8,7 @@ power cut may take back, whole batches from the end, never a hole.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from ledger.errors import StoreError
 from ledger.store.absorb import Absorption
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ledger.store.base import Marks
 
 T = TypeVar("T")
+SYNCHRONOUS: Final = "PRAGMA synchronous = "
 
 
 class SqliteStore(SqliteReading):
@@ -61,15 +62,21 @@ class SqliteStore(SqliteReading):
         mode = "FULL" if durable else "NORMAL"
         if mode != self._synchronous:
             self._synchronous = ""
-            await self._db.execute(f"PRAGMA synchronous = {mode}")
+            await self._db.execute(SYNCHRONOUS + mode)
             self._synchronous = mode
 
-    async def _transact(self, work: Callable[[], Coroutine[None, None, T]], *, durable: bool) -> T:
-        """Run ``work`` in one transaction, to its end even if the caller is cancelled."""
+    async def _transact(
+        self, work: Callable[[], Coroutine[None, None, T]], *, durable: bool | None
+    ) -> T:
+        """Run ``work`` in one transaction, to its end even if the caller is cancelled.
+
+        With None, ``work`` itself sees to it how durable it is.
+        """
 
         async def whole() -> T:
             async with self._guard():
-                await self._synchronise(durable=durable)
+                if durable is not None:
+                    await self._synchronise(durable=durable)
                 run = self._run
                 try:
                     result = await work()
@@ -131,17 +138,21 @@ class SqliteStore(SqliteReading):
 
         return await self._transact(work, durable=True)
 
-    async def set_note(self, name: str, value: bytes | None) -> None:
-        if value is None:
-            await self._change("DELETE FROM notes WHERE name = ?", (name,))
-        else:
-            await self._change("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+    async def set_note(self, name: str, value: bytes | None, *, durable: bool = True) -> None:
+        mode = "FULL" if durable else "NORMAL"
+        change: tuple[str, list[tuple[object, ...]]] = (
+            ("DELETE FROM notes WHERE name = ?", [(name,)])
+            if value is None
+            else ("INSERT OR REPLACE INTO notes VALUES (?, ?)", [(name, value)])
+        )
 
-    async def _change(self, sql: str, row: tuple[object, ...]) -> None:
         async def work() -> None:
-            await self._db.executemany(AT_ONCE, [(sql, [row])])
+            turned = [] if mode == self._synchronous else [(SYNCHRONOUS + mode, None)]
+            self._synchronous = ""
+            await self._db.executemany(AT_ONCE, [*turned, change])
+            self._synchronous = mode
 
-        await self._transact(work, durable=True)
+        await self._transact(work, durable=None)
 
     async def check(self) -> list[str]:
         try:

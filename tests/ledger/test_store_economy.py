@@ -240,13 +240,26 @@ async def test_only_what_must_survive_waits_for_the_disk(sqlite: SqliteStore) ->
     assert level == 2  # FULL
 
 
+async def test_a_note_that_need_not_survive_does_not_wait_for_the_disk(sqlite: SqliteStore) -> None:
+    for durable, level in [(True, 2), (False, 1), (False, 1), (True, 2)]:
+        async with statements_of(sqlite) as counts:
+            await sqlite.set_note("name", b"value", durable=durable)
+        ((now,),) = await sqlite._db.execute_fetchall("PRAGMA synchronous")
+        assert now == level
+        assert counts["BEGIN"] == counts["COMMIT"] == 1
+    await sqlite.absorb(Batch(), seen=0, durable=False)
+    await sqlite.set_note("name", None)
+    ((now,),) = await sqlite._db.execute_fetchall("PRAGMA synchronous")
+    assert now == 2
+
+
 async def test_a_note_is_written_in_one_go_and_several_are_read_in_one(
     sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sqlite.set_note("name", b"value")
     hops = Mock(wraps=sqlite._db._execute)
     monkeypatch.setattr(sqlite._db, "_execute", hops)
-    await sqlite.set_note("name", b"other")
+    await sqlite.set_note("name", b"other", durable=False)
     assert hops.call_count == 1
     assert not sqlite._db.in_transaction
     assert await sqlite.notes(["name", "none"]) == {"name": b"other"}

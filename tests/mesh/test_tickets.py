@@ -107,10 +107,10 @@ async def test_a_ticket_is_gone_from_the_disk_before_it_may_be_used(clock: Clock
         is_full = False
 
         @override
-        async def set_note(self, name: str, value: bytes | None) -> None:
+        async def set_note(self, name: str, value: bytes | None, *, durable: bool = True) -> None:
             if self.is_full:
                 raise StoreError("the disk is full")
-            await super().set_note(name, value)
+            await super().set_note(name, value, durable=durable)
 
     store, ben = FullStore(), pair(BEN)
     held = await kept(store, clock, ben)
@@ -120,6 +120,22 @@ async def test_a_ticket_is_gone_from_the_disk_before_it_may_be_used(clock: Clock
         await held.spend(ben.to_open)
     assert not await held.spend(ben.to_open)
     assert held.to_open(BEN) is None
+
+
+async def test_what_is_spent_waits_for_the_disk_and_what_is_kept_does_not(
+    store: SqliteStore, clock: Clock
+) -> None:
+    async def level() -> int:
+        ((level,),) = await store._db.execute_fetchall("PRAGMA synchronous")
+        return int(level)
+
+    ben = pair(BEN)
+    held = await kept(store, clock, ben)
+    assert await level() == 1  # NORMAL
+    await held.spend(ben.to_open)
+    assert await level() == 2  # FULL
+    await held.keep(pair(BEN, "new"))
+    assert await level() == 1
 
 
 async def test_what_a_session_left_takes_the_place_of_what_was_left_before(
