@@ -25,6 +25,7 @@ class Config:
         feed_limit: How many posts ``feed`` shows unless told, 1 .. 1,000,000.
         room_mb: How much is kept of what others wrote, and of one's own, 1 .. 1,000,000 MiB.
         port: TCP port that ``run`` listens on, 0 for any that is free, 0 .. 65,535.
+        visible: Whether everybody one meets sees which device this is.
         connect: Addresses, ``HOST:PORT``, that ``run`` keeps in touch with; at most 64.
     """
 
@@ -32,6 +33,7 @@ class Config:
     feed_limit: int = 50
     room_mb: int = 512
     port: int = 0
+    visible: bool = False
     connect: tuple[str, ...] = ()
 
 
@@ -41,6 +43,7 @@ _RANGES = {
     "room_mb": (1, 1_000_000),
     "port": (0, 65_535),
 }
+_SWITCHES = ("visible",)
 _LISTS = {"connect": 64}
 
 
@@ -64,6 +67,10 @@ def load_config(path: Path) -> Config:
 
 
 def _checked(path: Path, name: str, value: object) -> Any:  # noqa: ANN401  one type a setting
+    if name in _SWITCHES:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{path}: {name} is true or false")
+        return value
     if name in _LISTS:
         return _listed(path, name, value)
     if name not in _RANGES:

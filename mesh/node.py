@@ -54,6 +54,7 @@ class Node:
         writer: Writes its device's logs.
         around: Clocks and randomness.
         quota: How much it keeps.
+        is_visible: Whether everybody it meets sees which device it is.
 
     Args:
         vault: Opens what the device keeps for itself.
@@ -73,6 +74,7 @@ class Node:
         self.me = me
         self.writer = writer
         self.around = around
+        self.is_visible = False
         self._vault = vault
         self._secrets: Secrets | None = None
         self._turning = asyncio.Lock()
@@ -186,6 +188,7 @@ async def open_node(
         own = await store.logs([(device, 0), (device, SOCIAL_LOG)])
         writer = Writer(store, Heads.locked(device, own), around.now)
         node = Node(store, kept.me, vault, writer, around, Quota(config.room_mb << 20))
+        node.is_visible = config.visible
         await node.use_keys()
         try:
             yield node

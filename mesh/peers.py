@@ -22,7 +22,7 @@ from mesh.strangers import MAX_STRANGERS, Strangers
 from mesh.tasks import Tasks
 from mesh.tickets import KeptTickets
 from transports.base import LinkError
-from transports.recognition import Credentials
+from transports.recognition import Credentials, Shown
 from transports.secure import secure
 
 if TYPE_CHECKING:
@@ -129,6 +129,13 @@ class Peers:
                     self._tickets = read
             return tickets
 
+    def _shown(self) -> Shown | None:
+        """What everybody is shown of this device, if it is to be seen."""
+        node = self._node
+        if node.is_locked or not node.is_visible:
+            return None
+        return Shown(node.me.device, node.secrets.keys.signing.sign)
+
     async def secure(
         self, link: Link, *, is_initiator: bool, ticket: Ticket | None = None
     ) -> SecureLink:
@@ -142,7 +149,8 @@ class Peers:
             unless_begun.push_async_callback(link.close)
             known = await self._acquaintances.all()
             keys = {device: one.key for device, one in known.items()}
-            who = Credentials(self._node.me.device, keys, await self._kept_tickets())
+            tickets = await self._kept_tickets()
+            who = Credentials(self._node.me.device, keys, tickets, self._shown())
             unless_begun.pop_all()
         return await secure(
             link,

@@ -94,12 +94,17 @@ def row_of(presence: Presence, people: People, now: float) -> PeerRow:
         people: Who is who.
         now: By the loop's clock.
     """
-    link, peer = presence.link, presence.peer
+    link = presence.link
+    device, person = link.shown, None
+    if presence.peer is not None:
+        device, person = presence.peer
+    elif device is not None and people.sealing(device) is not None:
+        person = people.person(device)
     return PeerRow(
-        authenticated=peer is not None,
-        person=peer and peer.person,
-        device=peer and peer.device,
-        name=peer and people.name(peer.person),
+        authenticated=device is not None,
+        person=person,
+        device=device,
+        name=None if person is None else people.name(person),
         links=1,
         transport=link.info.transport,
         address=link.info.address,

@@ -282,9 +282,9 @@ class PeerRow:
     """A device this node is linked with.
 
     Attributes:
-        authenticated: Whether it has shown who it is.
-        person: Whose it is; None until it has.
-        device: Its key; likewise.
+        authenticated: Whether it has shown which device it is: to a contact, or to everybody.
+        person: Whose it is; None until that is known.
+        device: Its key; None until it has shown it.
         name: What that person calls himself.
         links: How many links lead to it.
         transport: Of the best of them.

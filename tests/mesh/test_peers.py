@@ -222,6 +222,27 @@ def test_a_row_says_who_is_there_and_how_the_link_is() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("is_visible", [True, False])
+def test_who_is_visible_to_everyone_is_seen_by_strangers_and_nobody_else_is(
+    *, is_visible: bool
+) -> None:
+    async def scenario() -> None:
+        one, other = [await Neighbour(number).begin() for number in (1, 2)]
+        other.node.is_visible = is_visible
+        await join(one, other)
+        await asyncio.sleep(5)
+        (row,) = await rows(one)
+        assert row.authenticated == is_visible
+        assert row.device == (other.device if is_visible else None)
+        assert row.person == (other.node.me.person if is_visible else None)
+        # and who only looks is not seen for it
+        (back,) = await rows(other)
+        assert (back.authenticated, back.person, back.device) == (False, None, None)
+        await part(one, other)
+
+    run(scenario())
+
+
 def test_one_who_answers_nothing_is_asked_again_only_after_a_while() -> None:
     async def scenario() -> None:
         one, other = await by_key()
