@@ -33,6 +33,9 @@ def test_what_is_set_is_taken_and_the_rest_keeps_its_default(path: Path) -> None
     assert load_config(path) == Config(lock_wait_s=0)
     path.write_text("feed_limit = 7\nlock_wait_s = 60\n")
     assert load_config(path) == Config(60, 7)
+    path.write_text('visible = true\nport = 7654\nconnect = ["a.example:1", "[::1]:2"]\n')
+    asked = load_config(path)
+    assert (asked.visible, asked.port, asked.connect) == (True, 7654, ("a.example:1", "[::1]:2"))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,12 @@ OUT_OF_RANGE = "is a whole number from"
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        ("visible = 1", "visible is true or false"),
+        ('visible = "yes"', "visible is true or false"),
+        ("port = 65536", f"port {OUT_OF_RANGE} 0 to 65535"),
+        ('connect = "a.example:1"', "connect is a list of at most 64 texts"),
+        ("connect = [1]", "connect is a list of texts"),
+        (f"connect = {['a:1'] * 65}", "connect is a list of at most 64 texts"),
         ("lock_wait_s = -1", f"lock_wait_s {OUT_OF_RANGE} 0 to 3600"),
         ("lock_wait_s = 3601", OUT_OF_RANGE),
         ("feed_limit = 0", f"feed_limit {OUT_OF_RANGE} 1 to 1000000"),
