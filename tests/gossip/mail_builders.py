@@ -121,8 +121,10 @@ def bring(
 
 
 def reads(node: Node, *letters: Letter) -> None:
-    """Have a node know the tags of letters as its own."""
-    mail_of(node).reads.update(one.tag for one in letters)
+    """Have a node come to read by the tags of letters; meetings that are open hear of it."""
+    held = mail_of(node).expect(one.tag for one in letters)
+    for raw in now_run(node.store.envelopes(held)):
+        node.keep_mail(mail_of(node).found(decode_envelope(raw)))
 
 
 def release(node: Node, one: Letter, now: float = 0) -> None:

@@ -436,10 +436,10 @@ RULES = [name for name, kept in vars(Town).items() if hasattr(kept, "hypothesis_
 NEVER_SENT = {Number.TRAILER}
 
 
-def town() -> Town:
+def town(room: int = 12) -> Town:
     """Return a town where nothing has happened yet."""
     town_ = Town()
-    town_.people_move_in(crowd=0, room=12, choosy=False)
+    town_.people_move_in(crowd=0, room=room, choosy=False)
     return town_
 
 
@@ -456,6 +456,21 @@ def test_a_letter_that_may_go_to_its_reader_alone_comes_to_him() -> None:
     story = town()
     story.a_stranger_brings_a_letter(0, 1, copies=1)
     assert story.come_to_rest() <= 3
+
+
+def test_letters_that_are_written_while_they_meet_come_to_a_reader_who_is_full() -> None:
+    """More than the two of others' that a node takes in vain in a meeting."""
+    story = town(room=2)
+    for _ in range(2):
+        story.somebody_sends_a_letter(2, 3, size=100)
+    story.two_stay_together(2, 1, contacts=True)
+    for _ in range(4):
+        story.somebody_sends_a_letter(2, 1, size=100)
+    story.they_part(0)
+    story.two_meet(2, 1, contacts=True)
+    came = [one.id in mail_of(story.nodes[1]).letters for one, _ in story.letters]
+    assert came == [False] * 2 + [True] * 4
+    assert mail_of(story.nodes[1]).room.count == 2
 
 
 def test_that_a_letter_was_read_is_known_to_all_in_the_end() -> None:
