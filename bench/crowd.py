@@ -21,7 +21,7 @@ from bench.homes import settle
 from bench.measure import Goal, figure
 from bench.sample import write_logs
 from bench.starting import ROOT
-from bench.wire import Served, make_pair, serving, used, visit
+from bench.wire import Served, hold, make_pair, serving, used, visit
 from ledger.link import Link
 from mesh.direct import open_port
 
@@ -142,8 +142,9 @@ def _p95(seconds: list[float]) -> float:
 
 
 def _pings(folder: Path) -> tuple[list[float], list[float]]:
-    left, right = asyncio.run(make_pair(folder, write_logs(50, 1_000)))
-    hub = asyncio.run(_befriend(left, CROWDS[-1]))
+    left, right = asyncio.run(make_pair(folder, []))
+    hub = asyncio.run(_befriend(left, CROWDS[-1]))  # before there is much to look through
+    asyncio.run(hold(left, write_logs(50, 1_000)))
     with (
         serving(left, crowded=True) as served,
         _crowd(served, hub, CROWDS[-1]) as crowd,

@@ -58,11 +58,16 @@ async def make_pair(folder: Path, runs: Sequence[Sequence[Block]]) -> tuple[Path
     for home, link in zip((left, right), reversed(links), strict=True):
         async with open_port(home) as port:
             await port.add_contact(link)
-    async with open_node(left, real_world()) as node:
+    await hold(left, runs)
+    return left, right
+
+
+async def hold(home: Path, runs: Sequence[Sequence[Block]]) -> None:
+    """Have a home hold ``runs``, unchecked, each sequence a run."""
+    async with open_node(home, real_world()) as node:
         for at in range(0, len(runs), _AT_ONCE):
             some = [Run(tuple(blocks)) for blocks in runs[at : at + _AT_ONCE]]
             await node.store.absorb(Batch(runs=some), seen=0, durable=False)
-    return left, right
 
 
 class Served(NamedTuple):
