@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from transports.noise import KEY_BYTES, TAG_BYTES, Handshake, Keys, NoiseError
-from transports.opening import NETWORK, context
+from transports.opening import NETWORK
 from transports.recognition import ANSWER
 from transports.records import (
     DATAGRAM_OVERHEAD_BYTES,
@@ -25,13 +25,7 @@ from transports.records import (
     DatagramIn,
     DatagramOut,
 )
-from transports.stream_session import (
-    REKEY_AFTER_RECORDS,
-    REKEY_AFTER_S,
-    REKEY_LEAST_S,
-    Secrets,
-    rekey_secret,
-)
+from transports.rekeying import OUT_OF_TURN, REKEY_AFTER_RECORDS, REKEY_AFTER_S, Rekeying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +40,6 @@ LOOK_EVERY_S: Final = 0.5
 """So often, at first, the initiator looks whether its last words have to be said again."""
 PROBE_BYTES: Final = 8
 HELLO_BYTES: Final = KEY_BYTES + SESSION_BYTES + TAG_BYTES
-_OUT_OF_TURN: Final = "new keys were offered out of turn"
 _NOT_OURS: Final = "it is no record of this session"
 
 
@@ -76,17 +69,13 @@ class DatagramSession:
         "_answered",
         "_asked",
         "_in",
-        "_is_initiator",
-        "_keyed_at",
         "_look_until",
         "_looked_at",
-        "_network",
         "_next_out",
         "_old_until",
         "_out",
         "_random",
-        "_rekey_after",
-        "_secret",
+        "_rekeying",
         "binding",
         "is_newest",
         "last_words",
@@ -104,17 +93,21 @@ class DatagramSession:
         network: str = NETWORK,
         rekey_after_s: float = REKEY_AFTER_S,
     ) -> None:
-        secrets = Secrets(keys, network)
-        self.binding = secrets.binding
-        self._secret = secrets.rekey
-        self._network = network
-        self._is_initiator = is_initiator
+        self._rekeying = Rekeying(
+            keys,
+            HELLO_BYTES,
+            is_initiator=is_initiator,
+            random=random,
+            now=now,
+            network=network,
+            after_s=rekey_after_s,
+        )
+        self.binding = self._rekeying.binding
         self._random = random
         self._out = DatagramOut(keys.send, remote)
         self._in = {own: DatagramIn(keys.receive)}
-        self._keyed_at = self._looked_at = now
+        self._looked_at = now
         self._look_until = now + SETTLING_S if is_initiator else now
-        self._rekey_after = rekey_after_s
         self._asked: _Asked | None = None
         self._answered: tuple[bytes, bytes] | None = None
         self._next_out: DatagramOut | None = None
@@ -175,21 +168,21 @@ class DatagramSession:
             return self._looked_at + LOOK_EVERY_S
         if self._old_until is not None:
             return self._old_until
-        if not self._is_initiator or len(self._in) > 1:
+        if not self._rekeying.is_initiator or len(self._in) > 1:
             return None
-        return self._keyed_at + self._rekey_after if self._asked is None else self._asked.again_at
+        return self._rekeying.due if self._asked is None else self._asked.again_at
 
     def tick(self, now: float) -> Sequence[Say]:
         """Return what is to be sent because it is late."""
         self._forget(now)
         self._looked_at = now
         due = self.due()
-        is_worn = self._is_initiator and self._asked is None and len(self._in) == 1
+        is_worn = self._rekeying.is_initiator and self._asked is None and len(self._in) == 1
         is_worn = is_worn and self._records >= REKEY_AFTER_RECORDS
         if due is None or self._old_until is not None or (now < due and not is_worn):
             return ()
         if self._asked is None:
-            handshake, own = self._start(), self._fresh()
+            handshake, own = self._rekeying.start(), self._fresh()
             self._asked = _Asked(handshake.write_first(own), own, handshake)
         self._asked.again_at = now + AGAIN_S
         return ((REKEY, self._asked.content),)
@@ -208,22 +201,11 @@ class DatagramSession:
             pass
         return own
 
-    def _start(self) -> Handshake:
-        return Handshake(
-            is_initiator=self._is_initiator,
-            prologue=context("rekey", self._network) + self.binding,
-            seed=self._random(KEY_BYTES),
-            psk=self._secret,
-        )
-
     def _offered(self, content: bytes, now: float) -> Sequence[Say]:
         if self._answered is not None and self._answered[0] == content:
             return ((REKEYED, self._answered[1]),)
-        if self._is_initiator or len(self._in) > 1 or len(content) != HELLO_BYTES:
-            raise NoiseError(_OUT_OF_TURN)
-        if now - self._keyed_at < REKEY_LEAST_S:
-            raise NoiseError("new keys were offered too soon")
-        handshake, own = self._start(), self._fresh()
+        self._rekeying.check_offer(content, now, is_busy=len(self._in) > 1)
+        handshake, own = self._rekeying.start(), self._fresh()
         remote = handshake.read_first(content)
         answer = handshake.write_second(own)
         self._answered = (content, answer)
@@ -233,8 +215,9 @@ class DatagramSession:
 
     def _accepted(self, content: bytes, now: float) -> Sequence[Say]:
         asked = self._asked
-        if asked is None or len(content) != HELLO_BYTES:
-            raise NoiseError(_OUT_OF_TURN)
+        if asked is None:
+            raise NoiseError(OUT_OF_TURN)
+        self._rekeying.check_size(content)
         try:
             remote = asked.handshake.read_second(content)
         finally:
@@ -246,8 +229,7 @@ class DatagramSession:
     def _replace(self, handshake: Handshake, own: bytes, now: float) -> Keys:
         keys = handshake.keys()
         self._in[own] = DatagramIn(keys.receive)
-        self._secret = rekey_secret(keys, self._network)
-        self._keyed_at = now
+        self._rekeying.replaced(keys, now)
         return keys
 
 

@@ -282,7 +282,7 @@ def both() -> tuple[DatagramSession, DatagramSession]:
         a, b = await met(Device("ada"), Device("ben"), lossy(3, 0.0), mode="datagram")
         await parted(a, b)
         for link in (a, b):
-            session(link)._keyed_at = 0.0
+            session(link)._rekeying._keyed_at = 0.0
         return session(a), session(b)
 
     return virtually(scenario())

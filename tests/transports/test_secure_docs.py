@@ -8,7 +8,8 @@ from tests.transports.secure_pairs import at_once
 from transports.opening import Agreed, Opener, answer, context, psk_of
 from transports.recognition import Credentials, Recognition
 from transports.records import DATA, PROOF, DatagramOut, StreamRecords
-from transports.stream_session import Secrets, tickets_of
+from transports.rekeying import Secrets
+from transports.stream_session import tickets_of
 from transports.tickets import MemoryTickets, Ticket, TicketPair
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "protocol.md").read_text("utf-8")

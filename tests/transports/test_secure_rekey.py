@@ -10,9 +10,10 @@ from tests.transports.secure_pairs import Device, Wire, met, parted, virtually
 from transports.noise import NoiseError, unseal
 from transports.opening import Opener, answer
 from transports.records import REKEY, REKEYED, TURN
+from transports.rekeying import REKEY_AFTER_RECORDS
 from transports.secure import CutError
 from transports.secure_link import SecureLink
-from transports.stream_session import REKEY_AFTER_RECORDS, StreamSession
+from transports.stream_session import StreamSession
 from transports.tickets import MemoryTickets
 
 HOUR = 3_600.0
@@ -25,7 +26,7 @@ def session(link: SecureLink) -> StreamSession:
 
 def keys(link: SecureLink) -> tuple[bytes, bytes, bytes]:
     inside = session(link)
-    return inside._records._send, inside._records._receive, inside._secret
+    return inside._records._send, inside._records._receive, inside._rekeying._secret
 
 
 def held(thing: object, depth: int = 4) -> set[bytes]:
@@ -189,7 +190,7 @@ def test_nothing_is_asked_before_it_is_time_nor_twice() -> None:
 
 def test_who_asks_for_new_keys_again_and_again_is_refused() -> None:
     one, other = sessions()
-    one._keyed_at = -HOUR
+    one._rekeying._keyed_at = -HOUR
     ((kind, content),) = one.tick(0.0)
     with pytest.raises(NoiseError, match="too soon"):
         other.hear(kind, content, 9.9)
