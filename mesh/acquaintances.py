@@ -188,7 +188,7 @@ class Acquaintances:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._found: dict[bytes, Known] | None = None
+        self._found: dict[bytes, Shared] | None = None
         self._finding = asyncio.Lock()
         self._persons: frozenset[bytes] = frozenset()
         self._missed: set[bytes] = set()
@@ -207,11 +207,11 @@ class Acquaintances:
         if absorbed.revoked or claims & self._persons:
             self.forget()
 
-    def are(self, known: Mapping[bytes, Known]) -> bool:
+    def are(self, known: Mapping[bytes, Shared]) -> bool:
         """Say whether what ``all`` returned still holds."""
         return known is self._found
 
-    async def all(self) -> Mapping[bytes, Known]:
+    async def all(self) -> Mapping[bytes, Shared]:
         """Return them, by device; none while the home is locked."""
         async with self._finding:
             while (found := self._found) is None:
@@ -231,10 +231,10 @@ class Acquaintances:
             return
         secret = self._node.secrets.keys.sealing_secret
         keys = ((one, pair_key(secret, one.sealing)) for one in found)
-        self._found = {one.device: Known(one.person, key) for one, key in keys if key}
+        self._found = {one.device: Shared(one.person, key) for one, key in keys if key}
 
 
-class Known(NamedTuple):
+class Shared(NamedTuple):
     """An acquaintance, and what this device has with it.
 
     Attributes:

@@ -184,6 +184,8 @@ def find_readers(
 ) -> list[Reader]:
     """Return the devices of persons, as far as they are known, not revoked, and can be sealed to.
 
+    What a device says of its sealing key in its first block counts more than what a link says.
+
     Args:
         texts: PERSON arguments; none for ``me``.
         people: Who is who.
@@ -201,7 +203,7 @@ def find_readers(
         known = {device: people.sealing(device) for device in people.devices(person)}
         if text.strip().lower().startswith(SCHEME):
             link = Link.parse(text)
-            known[link.device] = link.sealing
+            known[link.device] = known.get(link.device) or link.sealing
         devices = [
             Reader(device, person, sealing)
             for device, sealing in sorted(known.items())

@@ -7,12 +7,9 @@ outside. Homes are used for several kills in a row, so they die in every state o
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,7 +20,8 @@ from typing import TYPE_CHECKING, Self
 from mesh.direct import confirm_words, init_home, open_port
 from tests.crash.bundles import write_bundle
 from tests.crash.deeds import Fact, Job, export_of, seeded_world
-from tests.crash.phases import Board, Deed, Moment
+from tests.crash.parent import Parent, wrong_of
+from tests.crash.phases import Deed, Moment
 from tests.crash.system_calls import library
 from tests.crash.trap import Kind
 from tests.crash.witness import Witness, awake, contents, life_after
@@ -31,7 +29,6 @@ from tests.crash.witness import Witness, awake, contents, life_after
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).parents[2]
 KILLS_PER_HOME = 20
 DEEDS = (*Deed, Deed.POST, Deed.EXPORT, Deed.CARRY)
 POINTS = {Kind.STATEMENT: 60, Kind.STEP: 400, Kind.WRITE: 120, Kind.FILE: 60}
@@ -130,27 +127,17 @@ class Campaign:
         self._folder = folder
         self._witnesses: dict[Path, Witness] = {}
         self._unseen: dict[Path, Job] = {}
-        self._board = Board(folder / "board")
-        self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.victim", str(folder / "board")],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._parent = Parent("tests.crash.victim", folder)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._parent.communicate()
-        self._board.close()
+        self._parent.end()
 
     def run(self, seeds: range) -> Tally:
         """Run the kills of ``seeds``; stop when too much is wrong to go on."""
-        for seed in seeds:
-            if len(self.tally.wrong) < 10:
-                self.tally.wrong += [f"kill {seed}: {what}" for what in self.kill(seed)]
+        self.tally.wrong += wrong_of(seeds, self.kill)
         for home, job in self._unseen.items():
             asyncio.run(look(self._witnesses[home], job, self._grounds))
             wrong = self._witnesses[home].wrong
@@ -163,7 +150,7 @@ class Campaign:
         random = Random(seed)
         job, kind = self._plan(seed, random)
         facts = self._watch(job, kind, random)
-        self.tally.add(self._board.read(), kind)
+        self.tally.add(self._parent.board.read(), kind)
         homes = [Path(fact.home) for fact in facts if fact.what == "home"]
         if not homes:  # dead before it had done anything
             return []
@@ -201,16 +188,10 @@ class Campaign:
 
     def _watch(self, job: Job, kind: Kind, random: Random) -> list[Fact]:
         """Run a victim to its end and hear all it says."""
-        assert self._parent.stdin is not None
-        self._parent.stdin.write(f"{job.encode()}\n")
-        self._parent.stdin.flush()
         strike = self._strike(random) if kind is Kind.NONE else None
         facts: list[Fact] = []
-        while not facts or facts[-1].what != "ended":
-            assert self._parent.stdout is not None
-            line = self._parent.stdout.readline()
-            assert line, "the victims' parent died"
-            facts.append(Fact(*json.loads(line)))
+        for fact in self._parent.facts(job.encode()):
+            facts.append(fact)
             if strike is not None:
                 strike(facts)
         assert facts[-1].value == [-signal.SIGKILL], f"{job} ended by itself: {facts[-1].value}"

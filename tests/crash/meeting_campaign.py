@@ -7,12 +7,9 @@ tenth. After each kill both start as ever, verify, hold all they announced, and 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -24,10 +21,8 @@ from ledger.store.base import ROLLED_BACK
 from mesh.daemon import Options, run_node
 from mesh.direct import confirm_words, init_home, open_port, real_world
 from tests.crash.bundles import write_bundle
-from tests.crash.campaign import ROOT
-from tests.crash.deeds import Fact
 from tests.crash.meeting_victims import Meeting, Side
-from tests.crash.phases import Board
+from tests.crash.parent import Parent, wrong_of
 from tests.crash.system_calls import library
 from tests.crash.trap import Kind
 from tests.crash.witness import Place, Witness, blocks_of, life_after
@@ -38,6 +33,7 @@ if TYPE_CHECKING:
 
     from ledger.store.base import Store
     from mesh.direct import DirectPort
+    from tests.crash.deeds import Fact
     from tests.crash.phases import Moment
 
 KILLS_PER_PAIR = 10
@@ -185,27 +181,17 @@ class MeetingCampaign:
         self._folder = folder
         self._templates = asyncio.run(settle(folder))
         self._pair: Pair | None = None
-        self._board = Board(folder / "board")
-        self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.meeting_victims", str(folder / "board")],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._parent = Parent("tests.crash.meeting_victims", folder)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._parent.communicate()
-        self._board.close()
+        self._parent.end()
 
     def run(self, seeds: range) -> Tally:
         """Run the kills of ``seeds``; stop when too much is wrong to go on."""
-        for seed in seeds:
-            if len(self.tally.wrong) < 10:
-                self.tally.wrong += [f"kill {seed}: {what}" for what in self.kill(seed)]
+        self.tally.wrong += wrong_of(seeds, self.kill)
         self.tally.wrong += [f"at the end: {what}" for what in self._finish(seeds.stop)]
         return self.tally
 
@@ -223,7 +209,7 @@ class MeetingCampaign:
         job = Meeting(seed, homes, dies, kind.value, random.randint(1, POINTS.get(kind, 1)))
         *facts, ended = self._watch(job, random)
         pair.hear(facts)
-        self.tally.add(self._board.read(), dies)
+        self.tally.add(self._parent.board.read(), dies)
         self.tally.syncs += sum(fact.what == "synced" for fact in facts)
         expected = [-signal.SIGKILL if side is dies else 0 for side in Side]
         if ended.value != expected:
@@ -248,16 +234,10 @@ class MeetingCampaign:
 
     def _watch(self, job: Meeting, random: Random) -> list[Fact]:
         """Run two to their ends and hear all they say."""
-        assert self._parent.stdin is not None
-        assert self._parent.stdout is not None
-        self._parent.stdin.write(f"{job.encode()}\n")
-        self._parent.stdin.flush()
         strike = _strike(random, job.dies) if job.trap == Kind.NONE.value else None
         facts: list[Fact] = []
-        while not facts or facts[-1].what != "ended":
-            line = self._parent.stdout.readline()
-            assert line, "the victims' parent died"
-            facts.append(Fact(*json.loads(line)))
+        for fact in self._parent.facts(job.encode()):
+            facts.append(fact)
             if strike is not None:
                 strike(facts)
         return facts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.crash.campaign import Campaign
+from tests.crash.parent import show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +23,7 @@ pytestmark = pytest.mark.skipif(
 def run(folder: Path, seeds: range, capsys: pytest.CaptureFixture[str]) -> Tally:
     with Campaign(folder) as campaign:
         tally = campaign.run(seeds)
-    with capsys.disabled():
-        sys.stdout.write(f"\n{tally.table()}\n")
-    assert not tally.wrong, "\n".join(tally.wrong)
+    show(tally.table(), tally.wrong, capsys)
     return tally
 
 

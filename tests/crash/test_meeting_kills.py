@@ -9,6 +9,7 @@ import pytest
 
 from tests.crash.meeting_campaign import MeetingCampaign
 from tests.crash.meeting_victims import Side
+from tests.crash.parent import show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +27,7 @@ pytestmark = [
 def run(folder: Path, seeds: range, capsys: pytest.CaptureFixture[str]) -> Tally:
     with MeetingCampaign(folder) as campaign:
         tally = campaign.run(seeds)
-    with capsys.disabled():
-        sys.stdout.write(f"\n{tally.table()}\n")
-    assert not tally.wrong, "\n".join(tally.wrong)
+    show(tally.table(), tally.wrong, capsys)
     return tally
 
 

@@ -29,6 +29,7 @@ from gossip.packing import Packer
 from gossip.sealing import Sealer
 from gossip.wire import Data, encode_message
 from ledger.fork import ForkProof, Vouched
+from ledger.link import Link
 from ledger.statement import Cut, Revocation
 from ledger.store.base import Absorbed, Arrival, Batch, LateBody, What
 from ledger.store.memory import MemoryStore
@@ -675,6 +676,23 @@ async def test_without_a_name_ones_own_other_devices_are_meant() -> None:
     for texts in ([], [ann.person.hex()]):
         found = find_readers(texts, people, [], ann.person, ann.public)
         assert [one.device for one in found] == [laptop.public]
+
+
+async def test_what_a_device_says_of_its_key_counts_more_than_a_link() -> None:
+    ann, phone = await Carrier(1).begin(), Device(5, 5)
+    certificate = phone.person.certify(phone.public)
+    forged = Link(
+        phone.person.signing.public, phone.public, Device(9, 9).keys.sealing_public, certificate
+    )
+    # while nothing else is known of the device, its link has to do
+    people = await people_of(ann.store)
+    (found,) = find_readers([forged.encode()], people, [], ann.person, ann.public)
+    assert found.sealing == forged.sealing
+    # but not once it has said itself
+    await ann.keep(run_of([phone.root]))
+    people = await people_of(ann.store)
+    (found,) = find_readers([forged.encode()], people, [], ann.person, ann.public)
+    assert found.sealing == phone.keys.sealing_public
 
 
 async def test_a_device_that_published_no_key_gets_no_slot_and_stops_nobody() -> None:

@@ -154,18 +154,20 @@ def test_one_who_never_says_hello_is_told_as_such(street: Street) -> None:
     run(scenario())
 
 
+async def no_room(*_: object, **__: object) -> object:
+    """Absorb nothing, as a store whose disk is full."""
+    raise StoreError("the disk is full; free some space")
+
+
 def test_a_store_that_fails_in_a_visit_is_the_answer_and_the_node_goes_on(
     street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object, **__: object) -> object:
-        raise StoreError("the disk is full; free some space")
-
     async def scenario() -> None:
         ada, ben = await ada_and_ben(street)
         only_once(ada)
         await ben.port.post("from Ben")
         with monkeypatch.context() as patch:
-            patch.setattr(ada.node.store, "absorb", fail)
+            patch.setattr(ada.node.store, "absorb", no_room)
             with pytest.raises(StoreError, match="disk is full"):
                 await ada.port.sync(BEN)
         assert len(ada.peers) == len(ada.port.visits._links) == 0
@@ -401,14 +403,11 @@ def test_two_who_keep_in_touch_with_each_other_have_one_link(street: Street) -> 
 def test_keeping_in_touch_outlasts_a_store_that_fails(
     street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object, **__: object) -> object:
-        raise StoreError("the disk is full; free some space")
-
     async def scenario() -> None:
         ada, ben = await ada_and_ben(street)
         await ben.port.post("from Ben")
         with monkeypatch.context() as patch:
-            patch.setattr(ada.node.store, "absorb", fail)
+            patch.setattr(ada.node.store, "absorb", no_room)
             touch = asyncio.create_task(keep_in_touch(ada.port.visits, BEN, Random(1)))
             await asyncio.sleep(10)
             assert not touch.done()
