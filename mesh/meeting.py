@@ -1,14 +1,14 @@
 """Drives one session over one link and one store, in asyncio.
 
-Four tasks: one reads the link, one writes to it, one works on the store, one watches the time.
-They only feed the session and carry out what it asks for. Whatever ends a meeting, what has come
-is stored before this returns, and the link is closed.
+Whoever holds a meeting reads the link. A task writes to it, and another works on the store, only
+while there is something to do; a timer watches the time. They only feed the session and carry out
+what it asks for. Whatever ends a meeting, what has come is stored before this returns, and the
+link is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
@@ -44,6 +44,8 @@ MAX_QUEUED: Final = 64
 """Frames or store calls that may wait before no more is read from the link."""
 LINGER_S: Final = 5.0
 """How long the last frames may take to leave."""
+LEAST_WAIT_S: Final = 0.001
+"""The two clocks may round differently: a timer that comes too early is not set for that moment."""
 _NOTES: Final = (seen_note, groups_note, mail_note, told_note)
 
 
@@ -145,10 +147,14 @@ class Meeting:
         self._keeper = keeper
         self._clock = clock
         self._time = steady or asyncio.get_running_loop().time
-        self._frames: deque[Send] = deque()
-        self._work: deque[Load | Keep] = deque()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._frames: list[Send] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._work: list[Load | Keep] = []
+        self._storing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._finish: Finish | None = None
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None
         self._broken: StoreError | None = None
         self.was_equal = False
 
@@ -161,10 +167,13 @@ class Meeting:
         began = self._time()
         forget = self._holdings.listen(self._changed)
         try:
-            self._carry_out(self.session.start(began))
-            await self._run()
+            async with asyncio.TaskGroup() as self._tasks:
+                self._carry_out(self.session.start(began))
+                await self._read()
         finally:
+            self._tasks = None
             self._carry_out(self.session.stop(self._time()))
+            self._drop_timer()
             forget()
             try:
                 await self._store_rest()
@@ -195,20 +204,9 @@ class Meeting:
         """End it, as soon as what came is stored."""
         self._carry_out(self.session.stop(self._time()))
 
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(step()) for step in (self._read, self._watch)]
-            leaving = [group.create_task(step()) for step in (self._write, self._store)]
-            while self._finish is None:
-                await self._wait()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(leaving, timeout=LINGER_S)
-            for task in leaving:
-                task.cancel()
-
     async def _wait(self) -> None:
         """Wait until the session was fed something."""
+        self._news = self._news or asyncio.Event()
         await self._news.wait()
 
     def _changed(self, logs: Mapping[LogKey, bool]) -> None:
@@ -224,47 +222,75 @@ class Meeting:
                 case Finish():
                     self._finish = effect
         self.was_equal |= self.session.state in (State.LIVE, State.PARTING)
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+        if self._tasks is not None:
+            self._go_on(self._tasks)
+
+    def _go_on(self, tasks: asyncio.TaskGroup) -> None:
+        """See to it that what there is to do is being done."""
+        if self._frames and self._writing is None:
+            self._writing = tasks.create_task(self._write())
+        if self._work and self._storing is None:
+            self._storing = tasks.create_task(self._store())
+        if self._finish is None:
+            self._set_timer()
+        else:
+            self._tasks = None
+            tasks.create_task(self._part())
+
+    async def _part(self) -> None:
+        """Let the last frames leave and what came be stored; the link ends, and so does reading."""
+        leaving = [task for task in (self._writing, self._storing) if task is not None]
+        if leaving:
+            await asyncio.wait(leaving, timeout=LINGER_S)
+        for task in leaving:
+            task.cancel()
+        await self._link.close()
 
     # --- the link ---
 
     async def _read(self) -> None:
         with suppress(LinkClosedError):
-            while True:
+            while self._finish is None:
                 frame = await self._link.receive()
                 self._carry_out(self.session.receive(frame, self._time()))
                 if not self._link.waiting():
                     self._carry_out(self.session.drained(self._time()))
-                while max(len(self._frames), len(self._work)) > MAX_QUEUED:
+                while self._is_behind:
                     await self._wait()
                 await asyncio.sleep(0)  # frames that are there already must not hold up the rest
         self._carry_out(self.session.stop(self._time(), End.LOST))
 
+    @property
+    def _is_behind(self) -> bool:
+        return self._finish is None and max(len(self._frames), len(self._work)) > MAX_QUEUED
+
     async def _write(self) -> None:
-        with suppress(LinkClosedError):
-            while self._frames or self._finish is None:
-                if not self._frames:
-                    await self._wait()
-                    continue
-                send = self._frames.popleft()
+        try:
+            while self._frames:
+                send = self._frames.pop(0)
                 await self._link.send(send.frame)
                 self._carry_out(self.session.sent(self._time()) if send.bulk else ())
-            return
-        self._carry_out(self.session.stop(self._time(), End.LOST))
+        except LinkClosedError:
+            self._frames.clear()
+            self._carry_out(self.session.stop(self._time(), End.LOST))
+        finally:
+            self._writing = None
 
     # --- the store ---
 
     async def _store(self) -> None:
-        while self._work or self._finish is None:
-            if self._work:
+        try:
+            while self._work:
                 await self._step()
-            else:
-                await self._wait()
+        finally:
+            self._storing = None
 
     async def _store_rest(self) -> None:
         """Store what the session still wanted kept when it ended; nobody needs what it reads."""
-        self._work = deque(work for work in self._work if isinstance(work, Keep))
+        self._work = [work for work in self._work if isinstance(work, Keep)]
         while self._work and self._broken is None:
             await self._step()
 
@@ -284,7 +310,7 @@ class Meeting:
             self._lose_work()
             effects = self.session.stop(self._time(), End.BROKEN)
         else:
-            self._work.popleft()
+            self._work.pop(0)
         self._carry_out(effects)
 
     def _lose_work(self) -> None:
@@ -297,16 +323,25 @@ class Meeting:
 
     # --- time ---
 
-    async def _watch(self) -> None:
-        while self._finish is None:
-            now, due = self._time(), self.session.next_tick()
-            if due is not None and due <= now:
-                self._carry_out(self.session.tick(now))
-                await asyncio.sleep(0)  # whatever is wrong here must not stop everything else
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None if due is None else due - now):
-                    await self._wait()
+    def _set_timer(self) -> None:
+        """Have the session told when the time comes; a timer that is too early sets another."""
+        if (due := self.session.next_tick()) is None:
+            return
+        loop = asyncio.get_running_loop()
+        wait = due - self._time()
+        at = loop.time() + (max(wait, LEAST_WAIT_S) if wait > 0 else 0.0)
+        if self._timer is None or at < self._timer.when():
+            self._drop_timer()
+            self._timer = loop.call_at(at, self._tick)
+
+    def _drop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        self._timer = None
+        now, due = self._time(), self.session.next_tick()
+        self._carry_out(self.session.tick(now) if due is not None and due <= now else ())
 
 
 async def _recalled(store: Store, peer: Peer | None) -> list[bytes | None]:
