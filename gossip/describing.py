@@ -7,7 +7,6 @@ pages wait for the peer's ACK.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from gossip.control import (
@@ -78,10 +77,10 @@ class Describing:
         self._seen: tuple[tuple[int, int], ...] = ()
         self._unshared: dict[LogKey, bool] = {}
         self._valid = 0
-        self._gaps: deque[tuple[int, int]] = deque()
-        self._news: deque[Arrival] = deque()
+        self._gaps: list[tuple[int, int]] = []
+        self._news: list[Arrival] = []
         self._is_reading = False
-        self._vectors: deque[_Page] = deque()
+        self._vectors: list[_Page] = []
         self._pages = 0
         self._acked = 0
         self._covered = 0
@@ -233,7 +232,7 @@ class Describing:
         if self._gaps:
             return self._send_new()
         if self._vectors:
-            page = self._vectors.popleft()
+            page = self._vectors.pop(0)
             mentions: list[Mention] = []
             for key, in_full in page.keys:
                 self._mention(mentions, key, in_full=in_full)
@@ -259,9 +258,9 @@ class Describing:
         mentions, reached = self._mention_news(low)
         if self.mentioned.is_full:
             return False
-        self._gaps.popleft()
+        self._gaps.pop(0)
         if reached > low:
-            self._gaps.appendleft((low, reached - 1))
+            self._gaps.insert(0, (low, reached - 1))
         self._page(New(self._valid, reached, high, not self._gaps, mentions))
         return True
 
@@ -279,7 +278,7 @@ class Describing:
         mentions: list[Mention] = []
         reached = low
         while self._news and len(mentions) < self._talk.setting.policy.limits.page:
-            arrival = self._news.popleft()
+            arrival = self._news.pop(0)
             reached = arrival.lsn
             key = (arrival.author, arrival.log)
             if self._talk.may_offer(catalogue.scope(key)) and not self._is_alike(key):

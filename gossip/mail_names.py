@@ -23,6 +23,12 @@ _TAG: Final = 4
 _LOCK: Final = 3
 _HEAD: Final = _TAG + _LOCK
 _HINT: Final = 2
+_FILLER: Final = b"f"
+_LOCKED: Final = b"l"
+_READ: Final = b"r"
+_READ_HEAD: Final = b"h"
+_MINE: Final = b"m"
+"""Before what is known of a name: one set costs less than five, and most meetings have no mail."""
 
 
 class MailNames:
@@ -42,11 +48,7 @@ class MailNames:
 
     def _clear(self) -> None:
         self._ids: dict[bytes, bytes] = {}
-        self._fillers: set[bytes] = set()
-        self._locks: set[bytes] = set()
-        self._read: set[bytes] = set()
-        self._read_heads: set[bytes] = set()
-        self._mine: set[bytes] = set()
+        self._known: set[bytes] = set()
 
     def envelope(self, one: Envelope) -> bytes:
         """Return the name of an envelope, 12 bytes."""
@@ -104,29 +106,27 @@ class MailNames:
             self._learn(gone.tag, gone.lock, ident, is_filler=gone.is_filler)
         for read in mail.tokens.values():
             self._learn(read.tag, read.lock, b"")
-        self._mine = {self._salt.mail_tag(tag) for tag in mail.reads}
+        self._known |= {_MINE + self._salt.mail_tag(tag) for tag in mail.reads}
 
     def _learn(self, tag: bytes, lock: bytes, ident: bytes, *, is_filler: bool = False) -> None:
         if not lock:
-            self._mine.add(self._salt.mail_tag(tag))
+            self._known.add(_MINE + self._salt.mail_tag(tag))
         elif is_filler:
-            self._fillers.add(self.row(tag, lock, ident))
-            self._locks.add(self.token(lock))
+            self._known |= {_FILLER + self.row(tag, lock, ident), _LOCKED + self.token(lock)}
         elif ident:
             self._ids[self.row(tag, lock, ident)] = ident
-            self._locks.add(self.token(lock))
+            self._known.add(_LOCKED + self.token(lock))
         else:
-            self._read.add(self.token(lock))
-            self._read_heads.add(self._head(tag, lock))
+            self._known |= {_READ + self.token(lock), _READ_HEAD + self._head(tag, lock)}
 
     def is_new(self, name: bytes, *, only_fills: bool = False) -> bool:
         """Whether an envelope is neither here nor was let go, nor read by anybody.
 
         One that filled up, and was not kept, is new where there is more to it than that.
         """
-        if name in self._ids or name[:_HEAD] in self._read_heads:
+        if name in self._ids or _READ_HEAD + name[:_HEAD] in self._known:
             return False
-        return not (only_fills and name in self._fillers)
+        return not (only_fills and _FILLER + name in self._known)
 
     def ident(self, name: bytes) -> bytes | None:
         """Return the id of an envelope that is here or was; None of one that is not known."""
@@ -134,12 +134,12 @@ class MailNames:
 
     def is_read(self, name: bytes) -> bool:
         """Whether a token is known."""
-        return name in self._read
+        return _READ + name in self._known
 
     def holds(self, name: bytes) -> bool:
         """Whether a token is of an envelope that is here or was."""
-        return name in self._locks
+        return _LOCKED + name in self._known
 
     def is_mine(self, name: bytes) -> bool:
         """Whether this node reads by an envelope's tag."""
-        return name[:_TAG] in self._mine
+        return _MINE + name[:_TAG] in self._known

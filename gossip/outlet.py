@@ -57,7 +57,7 @@ class Outlet:
         self._granted = 0
         self._budget: int | None = None
         self._sent = 0
-        self._in_link: deque[_Leaving] = deque()
+        self._in_link: list[_Leaving] = []
         self._ends: list[DoneRow] = []
         self.is_spent = False
         self.starved_since: float | None = None
@@ -118,7 +118,7 @@ class Outlet:
 
     def sent(self) -> None:
         """Note that the link has taken a frame."""
-        size, since, then = self._in_link.popleft()
+        size, since, then = self._in_link.pop(0)
         now = self._talk.now
         self.pace.took(size, now - max(since, self.sent_at))
         self.moved = self.sent_at = now

@@ -37,7 +37,7 @@ class Reading:
         self.processed = Processed(None, None)
         self._pages = Pages()
         self._acked = 0
-        self._scopes: set[bytes] = set()
+        self._scopes: frozenset[bytes] = frozenset()
         self._by_root = False
         self._awaits_news = False
         self._has_begun = False
@@ -52,7 +52,7 @@ class Reading:
     def expect(self, differing: Iterable[Difference], buckets: Iterable[bytes]) -> None:
         """The peer goes on to tell by VECTOR: of scopes that differ, if it has any logs there."""
         self._has_begun = self._by_root = True
-        self._scopes = {found.theirs for found in differing if found.is_theirs} | set(buckets)
+        self._scopes = frozenset(one.theirs for one in differing if one.is_theirs) | set(buckets)
         self._is_all_told()
 
     def new(self, message: New) -> list[Wanted]:
@@ -73,7 +73,7 @@ class Reading:
         if message.scope not in self._scopes:
             raise ProtocolError("a VECTOR that nobody waits for")
         if message.last:
-            self._scopes.remove(message.scope)
+            self._scopes -= {message.scope}
         told = self._take(message.mentions)
         number = self._pages.begin((wanted.index for wanted in told), None)
         self._count(self._pages.close(number))

@@ -104,7 +104,7 @@ class Scopes:
             scope = self._scopes.get(theirs.scope)
             if scope is None:
                 continue
-            self._talk.scopes.add(scope.group)
+            self._talk.scopes |= {scope.group}
             if scope.ours.root == theirs.root:
                 continue
             counts = scope.logs, self._talk.salt.count(scope.group, theirs.count)

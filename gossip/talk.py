@@ -123,7 +123,7 @@ class Talk:
     meeting: int
     now: float = 0.0
     frame: int = MIN_FRAME_BYTES
-    scopes: set[bytes] = field(default_factory=set)
+    scopes: frozenset[bytes] = frozenset()
     counts: Counts = field(default_factory=Counts)
     salt: Salt = field(init=False)
     _effects: list[Effect] = field(default_factory=list)

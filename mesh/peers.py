@@ -271,7 +271,7 @@ class Peers:
         finally:
             self._leave(presence)
             del self._present[presence]
-            presence.ended.set()
+            presence.ended.set_result(None)
             self._news.tell("peers")
 
     # --- who is here ---
@@ -306,7 +306,7 @@ class Peers:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 for presence in list(self._present):
-                    await presence.ended.wait()
+                    await presence.until_ended()
         await self._tasks.cancel()
 
     def _stop(self, presence: Presence) -> None:

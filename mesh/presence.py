@@ -36,7 +36,7 @@ class Presence:
         measured: When that was last tried, by the loop's clock.
         since: When it came, likewise.
         starts_over: Whether it was ended because this node cares about others than before.
-        ended: Set once the meeting is over.
+        ended: Done once the meeting is over.
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class Presence:
         self.measured = float("-inf")
         self.since = asyncio.get_running_loop().time()
         self.starts_over = False
-        self.ended = asyncio.Event()
+        self.ended = asyncio.get_running_loop().create_future()
 
     @property
     def state(self) -> str:
@@ -79,6 +79,10 @@ class Presence:
         except (LinkError, TimeoutError):
             return False
         return True
+
+    async def until_ended(self) -> None:
+        """Wait until the meeting is over; whoever stops waiting leaves it as it is."""
+        await asyncio.wait([self.ended])
 
     async def measure(self) -> None:
         """Find out how long an answer takes."""

@@ -116,7 +116,7 @@ class Visits:
         """
         while True:
             if (presence := await self._linked(address)) is not None:
-                await presence.ended.wait()
+                await presence.until_ended()
             else:
                 presence, link = await self._begin(address)
                 await self._hold(presence, link)
@@ -150,7 +150,7 @@ class Visits:
         It has just answered: what the other side told before, this side knows of by now.
         """
         before = _synced(presence, None, 0.0)
-        ending = asyncio.ensure_future(presence.ended.wait())
+        ending = asyncio.ensure_future(presence.until_ended())
         try:
             await _watch(presence.meeting, presence.meeting.until_level(), ending, progress)
         finally:
@@ -172,9 +172,9 @@ class Visits:
         presence.meeting.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(END_S):
-                await presence.ended.wait()
+                await presence.until_ended()
         link.cut("this side has had enough")
-        await presence.ended.wait()
+        await presence.until_ended()
 
     async def _carry_on(
         self, presence: Presence, link: TcpLink, address: str, ending: asyncio.Future[Outcome]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 KILLS_PER_PAIR = 10
 LEFT_AS_IT_IS = 0.3
 KINDS = (Kind.NONE, Kind.NONE, Kind.STATEMENT, Kind.STEP, Kind.WRITE)
-POINTS = {Kind.STATEMENT: 60, Kind.STEP: 400, Kind.WRITE: 120}
+POINTS = {Kind.STATEMENT: 150, Kind.STEP: 1_200, Kind.WRITE: 300}
 """A trap springs at one of so many points."""
 
 

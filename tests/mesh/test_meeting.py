@@ -1,6 +1,7 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import nextafter
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,12 @@ from transports.base import Link
 from transports.memory import MemoryLink
 
 
-def meeting(node: Node, link: MemoryLink, peer: Peer | None = None) -> Meeting:
+def meeting(
+    node: Node,
+    link: MemoryLink,
+    peer: Peer | None = None,
+    steady: Callable[[], float] | None = None,
+) -> Meeting:
     return Meeting(
         link,
         node.holdings,
@@ -34,6 +40,7 @@ def meeting(node: Node, link: MemoryLink, peer: Peer | None = None) -> Meeting:
         is_initiator=node.number == 1,
         secret=bytes(32),
         peer=peer,
+        steady=steady,
     )
 
 
@@ -73,6 +80,50 @@ def test_a_peer_that_never_greets_costs_ten_seconds() -> None:
     outcome, seconds = run_virtual(scenario())
     assert outcome.end is End.SILENT
     assert seconds == pytest.approx(Limits().greeting)
+
+
+def test_a_clock_that_rounds_otherwise_than_the_loops_does_not_keep_a_node_busy() -> None:
+    node = Node(1)
+    asked = 0
+
+    async def scenario() -> Outcome:
+        loop = asyncio.get_running_loop()
+
+        def behind() -> float:
+            nonlocal asked
+            asked += 1
+            assert asked < 100
+            is_due = abs(loop.time() - Limits().greeting) < 1e-6
+            return nextafter(Limits().greeting, 0) if is_due else loop.time()
+
+        here, there = MemoryLink.pair()
+        outcome = await meeting(node, here, steady=behind).hold()
+        await there.close()
+        return outcome
+
+    outcome, _ = run_virtual(scenario())
+    assert outcome.end is End.SILENT
+
+
+def test_while_nothing_happens_a_meeting_has_only_the_task_that_holds_it() -> None:
+    left, right = Node(1, live=True), Node(2, live=True)
+    left.write("a post")
+
+    async def scenario() -> None:
+        here, there = MemoryLink.pair(latency=0.1)
+        meetings = meeting(left, here, right.peer), meeting(right, there, left.peer)
+        tasks = {asyncio.create_task(one.hold()) for one in meetings}
+        await asyncio.sleep(60)
+        assert {one.session.state for one in meetings} == {State.LIVE}
+        assert asyncio.all_tasks() - {asyncio.current_task()} == tasks
+        # and none is left, nor a timer, once they are over
+        for one in meetings:
+            one.stop()
+        await asyncio.gather(*tasks)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert not any(one._timer is not None and not one._timer.cancelled() for one in meetings)
+
+    run_virtual(scenario())
 
 
 def test_a_peer_that_breaks_the_protocol_is_left_and_the_reason_is_told() -> None:

@@ -119,7 +119,7 @@ def test_a_file_of_which_nothing_was_taken_disturbs_no_meeting(raw: bytes) -> No
             await one.port.import_bundle(BytesIO(raw))
         with pytest.raises(PortError):
             await one.port.export_bundle(BytesIO(), to=["Nobody"], seal=True)
-        assert not any(presence is None or presence.ended.is_set() for presence in presences)
+        assert not any(presence is None or presence.ended.done() for presence in presences)
         assert await shared(one).mailbag() is bag
         await part(one, other)
 

@@ -11,7 +11,6 @@ import asyncio
 import socket
 import struct
 import sys
-from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
@@ -79,7 +78,7 @@ class Connection(asyncio.BufferedProtocol):
     )
 
     def __init__(self) -> None:
-        self.arrived: deque[bytes] = deque()
+        self.arrived: list[bytes] = []
         self.gone: str | None = None
         self.is_full = False
         self.on_lost: Callable[[], None] | None = None
@@ -188,7 +187,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         if not self.arrived:
             raise LinkClosedError(self.gone)
-        frame = self.arrived.popleft()
+        frame = self.arrived.pop(0)
         self._weight -= len(frame) + FRAME_WEIGHT
         if self._weight <= RESUME_MARK and self._transport is not None:
             self._transport.resume_reading()
