@@ -40,7 +40,12 @@ class Chunk(NamedTuple):
 
 
 def cut_chunk(
-    task: Task, blocks: list[Block], log: Log | None, mentioned: int, salt: Salt
+    task: Task,
+    blocks: list[Block],
+    log: Log | None,
+    mentioned: int,
+    salt: Salt,
+    together: int = 0,
 ) -> Chunk:
     """Say what of ``blocks`` to send for ``task``, and move it on.
 
@@ -50,6 +55,7 @@ def cut_chunk(
         log: How the log is held now.
         mentioned: The seq that the peer was told last.
         salt: Of the session.
+        together: Bytes of a unit, if there are more signatures in it than it needs.
     """
     if not blocks or blocks[0].header.seq != task.next or log is None:
         return Chunk([], is_last=True, reason=Reason.ALL)
@@ -57,7 +63,7 @@ def cut_chunk(
     if shown != task.ident:
         return Chunk([], is_last=True, reason=Reason.DIFFERS)
     task.ident = b""
-    units = _wanted_units(task, signed_units(_consecutive(blocks)))
+    units = _wanted_units(task, signed_units(_consecutive(blocks), together, task.until))
     if not units:
         return Chunk([], is_last=True, reason=Reason.ALL)
     reached = units[-1][-1].header.seq

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from gossip.number import MAX_MESSAGE_BYTES
 from gossip.wire import MAX_HOPS, Bodies, Data, RawRun, encode_message
+from ledger.block import MAX_SEQ
 from ledger.store.base import LateBody
 
 if TYPE_CHECKING:
@@ -140,16 +141,32 @@ def pack_bodies(blocks: Iterable[Block], room: Callable[[], int]) -> Iterator[by
         yield encode_message(Bodies(late))
 
 
-def signed_units(blocks: Iterable[Block]) -> Iterator[list[Block]]:
-    """Cut linked blocks after each signature; what follows the last one is left out."""
+def signed_units(
+    blocks: Iterable[Block], together: int = 0, until: int = MAX_SEQ
+) -> Iterator[list[Block]]:
+    """Cut linked blocks after signatures; what follows the last one is left out.
+
+    Args:
+        blocks: In order of seq.
+        together: No cut is made before a unit has so many bytes,
+        until: but for the first one after the block with this seq.
+    """
     unit: list[Block] = []
+    signed = size = 0
     for block in blocks:
         if unit and unit[-1].id != block.header.previous:
-            unit = []
+            if signed:
+                yield unit[:signed]
+            unit, signed, size = [], 0, 0
         unit.append(block)
+        size += len(block.raw) + len(block.body or b"")
         if block.signature:
-            yield unit
-            unit = []
+            signed = len(unit)
+            if size >= together or block.header.seq >= until:
+                yield unit
+                unit, signed, size = [], 0, 0
+    if signed:
+        yield unit[:signed]
 
 
 def branch_units(trunk: Sequence[Block], kept: Sequence[Block]) -> Iterator[list[Block]]:

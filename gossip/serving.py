@@ -47,6 +47,8 @@ URGENT: Final = 1
 """Up to this class nothing waits for what is ready."""
 MAX_JOBS: Final = 4
 """Under way for one log; an honest peer asks for one thing of a log at a time."""
+UNITS_A_FRAME: Final = 16
+"""Where each block has a signature, several make a unit: about so many units fill a frame."""
 ENVELOPES_TOGETHER: Final = 4
 TOKENS_TOGETHER: Final = 256
 _ENTRIES: Final = 64
@@ -249,13 +251,13 @@ class Serving:
     # --- what was read ---
 
     def _send_chunk(self, jobs: list[Job], rows: list[list[Block]]) -> None:
-        catalogue = self._talk.setting.catalogue
+        catalogue, together = self._talk.setting.catalogue, self.outlet.pace.size // UNITS_A_FRAME
         units: list[tuple[Job, list[Block]]] = []
         ended: list[tuple[Job, Reason | None]] = []
         unfinished: list[Job] = []
         for job, blocks in zip(jobs, rows, strict=True):
             log, mentioned = catalogue.logs.get(job.key), self._mentioned.seq(job.key)
-            chunk = cut_chunk(job, blocks, log, mentioned, self._talk.salt)
+            chunk = cut_chunk(job, blocks, log, mentioned, self._talk.salt, together)
             units += [(job, unit) for unit in chunk.units]
             if chunk.is_last:
                 ended.append((job, chunk.reason))

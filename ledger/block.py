@@ -40,6 +40,17 @@ _START: Final = b"\x8a\x01\x58\x20"
 _HASH: Final = b"\x58\x20"
 _PAIR: Final = b"\x82\x58\x20"
 _NO_EXT: Final = b"\x40"
+_NUMBER: Final = rb"([\x00-\x17]|\x18[\x18-\xff]|\x19[\x01-\xff].|\x1a(?!\x00\x00).{4})"
+_TAIL: Final = (
+    rb"\xf6([\x61-\x77][a-z0-9./-]{1,23})\x58\x20(.{32})"
+    rb"([\x00-\x17]|\x18[\x18-\xff]|\x19[\x01-\x3f].)\x40"
+)
+_USUAL_TAIL: Final = re.compile(_TAIL, re.DOTALL)
+"""What most headers end with: no counterparty, kind, body hash, size, no ext."""
+_USUAL: Final = re.compile(
+    rb"\x8a\x01\x58\x20(.{32})" + _NUMBER + _NUMBER + rb"\x58\x20(.{32})" + _TAIL, re.DOTALL
+)
+"""What most headers are, read at once."""
 
 
 class Counterparty(NamedTuple):
@@ -146,6 +157,13 @@ def decode_header(raw: bytes) -> Header:
         InvalidError: Not the one spelling of a header of version 1, or it contradicts itself.
             No other exception leaves this function.
     """
+    usual = _USUAL.fullmatch(raw)
+    if usual is not None:
+        author, log, seq, previous, kind, digest, size = usual.groups()
+        what, bytes_ = _usual_kind(kind), _number(size)
+        return _checked(
+            Header(author, _number(log), _number(seq), previous, None, what, digest, bytes_)
+        )
     if len(raw) > MAX_HEADER_BYTES:
         raise InvalidError(f"a header of {len(raw)} bytes where at most {MAX_HEADER_BYTES} fit")
     if raw[:4] != _START:
@@ -166,6 +184,12 @@ def decode_tail(raw: bytes, at: int, author: bytes, log: int, seq: int, previous
     Raises:
         InvalidError: As ``decode_header``.
     """
+    usual = _USUAL_TAIL.fullmatch(raw, at)
+    if usual is not None:
+        kind, digest, size = usual.groups()
+        what, bytes_ = _usual_kind(kind), _number(size)
+        header = Header(author, log, seq, previous, None, what, digest, bytes_)
+        return header if seq > 1 and previous != ZEROS else _checked(header)
     counterparty = None
     if raw[at : at + 1] == b"\xf6":
         at += 1
@@ -175,22 +199,25 @@ def decode_tail(raw: bytes, at: int, author: bytes, log: int, seq: int, previous
     end = at + 2 + HASH_BYTES
     if raw[at : at + 2] != _HASH:
         raise InvalidError("body hash is not 32 bytes")
-    digest, rest = raw[at + 2 : end], raw[end:]
-    if len(rest) == 3 and rest[0] == 0x18 and rest[1] >= 24 and rest[2] == 0x40:
-        body_size, ext = rest[1], b""  # as most blocks end
-    else:
-        body_size, at = _uint(raw, end, MAX_BODY_BYTES, "body size")
-        ext = b"" if raw[at:] == _NO_EXT else _ext(raw, at)
-    header = Header(author, log, seq, previous, counterparty, kind, digest, body_size, ext)
-    if seq == 1 or previous == ZEROS:
-        _check_start(header)
-    return header
+    digest = raw[at + 2 : end]
+    body_size, at = _uint(raw, end, MAX_BODY_BYTES, "body size")
+    ext = b"" if raw[at:] == _NO_EXT else _ext(raw, at)
+    return _checked(Header(author, log, seq, previous, counterparty, kind, digest, body_size, ext))
+
+
+def _number(spelled: bytes) -> int:
+    return spelled[0] if len(spelled) == 1 else int.from_bytes(spelled[1:], "big")
+
+
+@lru_cache(maxsize=256)
+def _usual_kind(spelled: bytes) -> str:
+    kind, end = _kind(spelled, 0)
+    if end != len(spelled):
+        raise InvalidError("kind is longer than it says")
+    return kind
 
 
 def _kind(raw: bytes, at: int) -> tuple[str, int]:
-    if at < len(raw) and 0x60 <= raw[at] < 0x78:
-        end = at + 1 + raw[at] - 0x60
-        return _kind_text(raw[at + 1 : end]), end  # cut short, no body hash can follow
     major, size, at = read_head(raw, at)
     end = at + size
     if major != 3 or end > len(raw):
@@ -212,13 +239,19 @@ def _ext(raw: bytes, at: int) -> bytes:
     return raw[at:]
 
 
-def _check_start(header: Header) -> None:
+def _checked(header: Header) -> Header:
     """A log starts where it says: zeros lead to (log 0, seq 1) only, which is the device block."""
-    is_first = header.log == 0 and header.seq == 1
-    if is_first != (header.previous == ZEROS):
+    _, log, seq, previous, *_ = header
+    if seq > 1 and previous != ZEROS:
+        return header
+    if seq < 1:
+        raise InvalidError("seq 0; the first block of a log is 1")
+    is_first = log == 0 and seq == 1
+    if is_first != (previous == ZEROS):
         raise InvalidError("only the first block of log 0 follows nothing")
     if is_first and (header.kind != DEVICE_KIND or header.counterparty is not None):
         raise InvalidError("log 0 does not begin with a device block")
+    return header
 
 
 def _counterparty(raw: bytes, at: int) -> tuple[Counterparty, int]:

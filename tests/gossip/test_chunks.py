@@ -44,7 +44,11 @@ def held(blocks: tuple[Block, ...]) -> Log:
 
 
 def answer(
-    task: Task, blocks: tuple[Block, ...], turn: int = CHUNK_BLOCKS, mentioned: int | None = None
+    task: Task,
+    blocks: tuple[Block, ...],
+    turn: int = CHUNK_BLOCKS,
+    mentioned: int | None = None,
+    together: int = 0,
 ) -> list[Chunk]:
     """Read and cut until nothing more comes, as one who serves reads."""
     chunks: list[Chunk] = []
@@ -52,9 +56,13 @@ def answer(
         high = min(task.next + turn, task.until + TURN_BLOCKS) - 1
         read = [block for block in blocks if task.next <= block.header.seq <= high]
         told = len(blocks) if mentioned is None else mentioned
-        chunks.append(cut_chunk(task, read, held(blocks), told, SALT))
+        chunks.append(cut_chunk(task, read, held(blocks), told, SALT, together))
         assert len(chunks) <= len(blocks) + 1
     return chunks
+
+
+def unit_size(blocks: list[Block]) -> int:
+    return sum(len(block.raw) + len(block.body or b"") for block in blocks)
 
 
 def sent(chunks: list[Chunk]) -> list[Block]:
@@ -68,10 +76,11 @@ def sent(chunks: list[Chunk]) -> list[Block]:
     length=st.integers(1, 400),
     signed=st.sets(st.integers(1, 400), max_size=8),
     turn=st.sampled_from([TURN_BLOCKS, CHUNK_BLOCKS]),
+    together=st.sampled_from([0, 2_000, 20_000]),
     data=st.data(),
 )
 def test_what_is_sent_covers_the_wish_and_every_unit_ends_on_a_signature(
-    length: int, signed: set[int], turn: int, data: st.DataObject
+    length: int, signed: set[int], turn: int, together: int, data: st.DataObject
 ) -> None:
     # given a log as it is held, with a few signatures besides those it must have
     whole = run_of(written(length)).blocks
@@ -82,7 +91,7 @@ def test_what_is_sent_covers_the_wish_and_every_unit_ends_on_a_signature(
     after = data.draw(st.integers(0, length - 1))
     until = data.draw(st.sampled_from([0]) | st.integers(after + 1, length + 100))
     # when a part of it is asked for
-    chunks = answer(asked(after, until), blocks, turn)
+    chunks = answer(asked(after, until), blocks, turn, together=together)
     # then all of it comes, in order
     seqs = [block.header.seq for block in sent(chunks)]
     assert seqs == list(range(after + 1, after + 1 + len(seqs)))
@@ -91,7 +100,10 @@ def test_what_is_sent_covers_the_wish_and_every_unit_ends_on_a_signature(
     assert chunks[-1].units[-1][0].header.seq <= (until or length)
     assert seqs[-1] < (until or length) + SIGNED_EVERY
     assert all(unit[-1].signature for chunk in chunks for unit in chunk.units)
-    assert all(not b.signature for c in chunks for unit in c.units for b in unit[:-1])
+    # and no more behind a signature than goes together
+    for unit in (unit for chunk in chunks for unit in chunk.units):
+        before = [at for at, block in enumerate(unit[:-1], 1) if block.signature]
+        assert not before or unit_size(unit[: before[-1]]) < together
 
 
 @given(length=st.integers(1, 400), count=st.integers(1, 400))

@@ -298,17 +298,22 @@ def test_sixty_four_of_the_longest_headers_fit_into_the_smallest_frame() -> None
 # --- units --------------------------------------------------------------------------------------
 
 
-@given(signed=st.sets(st.integers(1, 130)), gaps=st.sets(st.integers(1, 130), max_size=3))
+@given(
+    signed=st.sets(st.integers(1, 130)),
+    gaps=st.sets(st.integers(1, 130), max_size=3),
+    together=st.sampled_from([0, 1_000, 100_000]),
+)
 def test_units_end_on_signatures_and_what_nobody_vouches_for_is_left_out(
-    signed: set[int], gaps: set[int]
+    signed: set[int], gaps: set[int], together: int
 ) -> None:
     log = [
         block if block.header.seq in signed else block._replace(signature=b"")
         for block in written(130)
         if block.header.seq not in gaps
     ]
-    units = list(signed_units(log))
-    assert all(unit[-1].signature and not any(b.signature for b in unit[:-1]) for unit in units)
+    units = list(signed_units(log, together))
+    assert all(unit[-1].signature for unit in units)
+    assert together or not any(b.signature for unit in units for b in unit[:-1])
     assert all(a.id == b.header.previous for unit in units for a, b in pairwise(unit))
     # every block from which a signature can be reached without a gap is in one of them
     vouched = {
@@ -320,6 +325,19 @@ def test_units_end_on_signatures_and_what_nobody_vouches_for_is_left_out(
         )
     }
     assert {block.header.seq for unit in units for block in unit} == vouched
+
+
+def test_where_every_block_is_signed_several_make_a_unit_but_none_goes_beyond_what_is_wanted() -> (
+    None
+):
+    log = written(100)
+    size = len(log[0].raw) + len(log[0].body or b"")
+    units = list(signed_units(log, 8 * size, until=50))
+    lengths = [len(unit) for unit in units]
+    assert sum(lengths) == 100
+    assert max(lengths) <= 8
+    assert sum(length > 1 for length in lengths) >= 5
+    assert 50 in [unit[-1].header.seq for unit in units]
 
 
 def test_branches_go_with_the_part_before_them_that_nothing_else_vouches_for() -> None:

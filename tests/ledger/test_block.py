@@ -250,6 +250,8 @@ REFUSED: Mapping[str, dict[str, bytes]] = {
     "kind with a capital": {"kind": b"\x64Post"},
     "kind with a space": {"kind": b"\x64po t"},
     "kind with an underscore": {"kind": b"\x64po_t"},
+    "kind longer than it says": {"kind": b"\x63post"},
+    "kind shorter than it says": {"kind": b"\x65post"},
     "kind with a line end": {"kind": b"\x65post\n"},
     "kind with a zero byte": {"kind": b"\x65post\0"},
     "kind with an accent": {"kind": b"\x65p\xc3\xb6st"},
