@@ -183,7 +183,7 @@ def _decode_run(raw: bytes, at: int) -> tuple[RawRun, int]:
 
 
 def _decode_block(raw: bytes, at: int) -> tuple[RawBlock, int]:
-    """Read header, signature and body; most headers are 24 to 255 bytes, which is read at once."""
+    """Read header, signature and body; most of them are 24 to 255 bytes, which is read at once."""
     if raw[at] == _SHORT and raw[at + 1] >= 24:
         end = at + 2 + raw[at + 1]
         header, at = raw[at + 2 : end], end
@@ -197,6 +197,11 @@ def _decode_block(raw: bytes, at: int) -> tuple[RawBlock, int]:
         raise InvalidError("a signature is 64 bytes or none")
     if raw[at] == _NULL:
         return (header, signature, None), at + 1
+    if raw[at] == _SHORT and raw[at + 1] >= 24:
+        end = at + 2 + raw[at + 1]
+        if end > len(raw):
+            raise InvalidError("cut short")
+        return (header, signature, raw[at + 2 : end]), end
     body, at = _string(raw, at, MAX_BODY_BYTES)
     return (header, signature, body), at
 
