@@ -27,8 +27,8 @@ class Mentioning:
         self.is_full = False
         self._keys: list[LogKey] = []
         self._index: dict[LogKey, int] = {}
-        self._said: dict[LogKey, Standing] = {}
-        self._asked: dict[LogKey, int] = {}
+        self._said: list[Standing] = []
+        self._asked = bytearray()
 
     def mention(self, key: LogKey, *, in_full: bool) -> Mention | None:
         """Return how a log is told, None if the peer was told just that before.
@@ -38,30 +38,28 @@ class Mentioning:
             in_full: Whether the peer most likely holds nothing of it: then its key is told, or he
                 would have to ask for it.
         """
-        standing = self._talk.setting.catalogue.standing(key)
-        if standing is None or _looks_alike(standing, self._said.get(key)):
+        standing, index = self._talk.setting.catalogue.standing(key), self._index.get(key)
+        if standing is None or (index is not None and _alike(standing, self._said[index])):
             return None
-        if key not in self._index and len(self._keys) >= self._talk.most_mentions:
+        if index is None and len(self._keys) >= self._talk.most_mentions:
             self.is_full = True
             return None
-        self._said[key] = standing
-        self._asked[key] = 0
         salt = self._talk.salt
-        return Mention(
-            self._name(key, in_full=in_full),
-            standing.entry.seq,
-            standing.plain,
-            salt.check(standing),
-            salt.evidence(standing),
-        )
+        name: int | bytes | LogKey
+        if index is None:
+            name = key if in_full else salt.short(key, place_of(key)[0])
+            self._begin(key, standing)
+        else:
+            name = index
+            self._said[index], self._asked[index] = standing, 0
+        seq, plain = standing.entry.seq, standing.plain
+        return Mention(name, seq, plain, salt.check(standing), salt.evidence(standing))
 
-    def _name(self, key: LogKey, *, in_full: bool) -> int | bytes | LogKey:
-        index = self._index.get(key)
-        if index is not None:
-            return index
+    def _begin(self, key: LogKey, standing: Standing) -> None:
         self._index[key] = len(self._keys)
         self._keys.append(key)
-        return key if in_full else self._talk.salt.short(key, place_of(key)[0])
+        self._said.append(standing)
+        self._asked.append(0)
 
     def asked(self, index: int) -> LogKey:
         """Return the log of an index that something is asked about.
@@ -71,15 +69,14 @@ class Mentioning:
         """
         if index >= len(self._keys):
             raise ProtocolError("a want for a log that was not mentioned")
-        key = self._keys[index]
-        self._asked[key] += 1
-        if self._asked[key] > MAX_ASKS:
+        if self._asked[index] >= MAX_ASKS:
             raise ProtocolError("the same log asked about again and again")
-        return key
+        self._asked[index] += 1
+        return self._keys[index]
 
     def seq(self, key: LogKey) -> int:
         """Return the seq last mentioned of a log."""
-        return self._said[key].entry.seq
+        return self._said[self._index[key]].entry.seq
 
     def entry(self, index: int) -> EntryRow:
         """Return all that is to be told of a log as it stands now."""
@@ -90,6 +87,6 @@ class Mentioning:
         return EntryRow(index, standing.entry, self._talk.salt.branches(standing))
 
 
-def _looks_alike(standing: Standing, said: Standing | None) -> bool:
+def _alike(standing: Standing, said: Standing) -> bool:
     """Whether the peer would be told the same again."""
-    return said is not None and (said.held, said.evidence) == (standing.held, standing.evidence)
+    return (standing.held, standing.evidence) == (said.held, said.evidence)
