@@ -216,6 +216,7 @@ class DirectPort:
 
     Attributes:
         listening: Says how others may come to it.
+        stopping: Has it end, if it runs until somebody does.
     """
 
     def __init__(self, node: Node, *, live: bool = False) -> None:
@@ -228,6 +229,7 @@ class DirectPort:
         self._began = node.around.steady() if live else None
         node.writer.heard = self._heard_first
         self.listening: Callable[[], list[TransportRow]] = list
+        self.stopping: Callable[[], None] | None = None
 
     @cached_property
     def _inventory(self) -> Inventory:
@@ -398,6 +400,12 @@ class DirectPort:
     async def unlock(self, passphrase: str, *, forget: bool = False) -> None:
         await self._node.unlock(passphrase, forget=forget)
         self._news.tell("status")
+
+    async def stop(self) -> bool:
+        if self.stopping is None:
+            return False
+        self.stopping()
+        return True
 
     def changes(self) -> AsyncIterator[AbstractSet[Subject]]:
         return self._news.watch()

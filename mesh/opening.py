@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mesh.home import NodeRunsError
 from mesh.paths import CONTROL_SOCKET
+from mesh.port import PortError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,6 +29,24 @@ async def is_served(folder: Path) -> bool:
         return False
     await running.close()
     return True
+
+
+async def wipe_home(folder: Path, around: Surroundings | None = None) -> list[str]:
+    """As ``mesh.direct.wipe_home``, once a node that runs there has ended.
+
+    Raises:
+        PortError: As there.
+    """
+    from mesh.direct import wipe_home as wipe_here  # noqa: PLC0415  slow, and needed here only
+
+    running = None
+    with suppress(PortError):  # of another version, or busy: it keeps the home locked
+        running = await _reach(folder)
+    if running is not None:
+        with suppress(PortError):  # it may be gone before it has answered
+            await running.port.stop()
+        await running.close()
+    return await wipe_here(folder, around)
 
 
 @asynccontextmanager

@@ -208,6 +208,10 @@ class NodePort(Protocol):
         """
         ...
 
+    async def stop(self) -> bool:
+        """Have the node that runs end in order; say whether it is one that can be told."""
+        ...
+
     def changes(self) -> AsyncIterator[AbstractSet[Subject]]:
         """Yield what a face may have to show anew, as things change, until it is closed.
 

@@ -62,6 +62,7 @@ async def _run(call: Call, options: Options) -> None:
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, told.set)
     async with run_node(call.home, real_world(), options) as port:
+        port.stopping = told.set
         _say(call, await port.status())
         await told.wait()
 

@@ -68,7 +68,7 @@ def wipe(call: Call, yes: bool) -> None:
     Your 24 words make you a new device; what others carry of your posts comes back with it.
     """
     from mesh.cli.parts import Sentence  # noqa: PLC0415
-    from mesh.direct import wipe_home  # noqa: PLC0415
+    from mesh.opening import wipe_home  # noqa: PLC0415
 
     if not yes:
         _confirm(call)

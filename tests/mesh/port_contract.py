@@ -103,6 +103,11 @@ class PortContract:
             await ada.post("still open")
             assert texts(await ada.feed()) == ["still open", "open", "unlocked"]
 
+    async def test_it_ends_only_where_it_runs_until_it_is_told_to(self, town: Town) -> None:
+        async with town.port("Ada") as ada:
+            assert not await ada.stop()
+            await ada.post("still here")
+
     async def test_it_says_whose_node_it_is(self, town: Town) -> None:
         async with town.port("Ada") as ada:
             me = await ada.whoami()

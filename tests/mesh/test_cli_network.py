@@ -98,6 +98,14 @@ def befriend(*commands: Passalong) -> None:
 # --- run ----------------------------------------------------------------------------------------
 
 
+def test_who_wipes_a_home_has_the_node_on_it_end_first(ada: Passalong) -> None:
+    with running(ada.home) as node:
+        assert ada.json("wipe", "--yes") == {"wiped": True, "left": []}
+        out, err = node.process.communicate(timeout=WAIT_S)
+        assert (node.process.returncode, out, err) == (0, "", "")
+    assert not ada.home.exists()
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_node_runs_until_it_is_told_to_stop_and_ends_well(
     ada: Passalong, sign: signal.Signals
