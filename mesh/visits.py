@@ -186,7 +186,9 @@ class Visits:
             _tell(ending, exc)
         else:
             _tell(ending, outcome)
-            if presence.starts_over:
+            starts_over = presence.starts_over
+            del presence, link  # or they are kept for as long as the next meeting lasts
+            if starts_over:
                 with suppress(PassalongError):
                     await self.stay(address)
         finally:
