@@ -183,7 +183,7 @@ def _others(sample: Sample) -> dict[str, int]:
 def test_what_comes_and_goes_for_hours_leaves_nothing_and_all_hold_the_same(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rates = Rates(visit=300, post=1_200, stop=1_800, kill=1_800, start=600, stranger=300)
+    rates = Rates(visit=300, post=1_200, stop=1_800, kill=1_800, start=600, lock=1_800, stranger=300)
     town = Town(monkeypatch, 1, 10, friends=FRIENDS, pubs=5, rates=rates)
     taken, _ = run_virtual(live(town, 3, 3_600))
     assert_nothing_grows(taken)
