@@ -22,6 +22,7 @@ from tests.virtual_time import run_virtual
 if TYPE_CHECKING:
     from collections import Counter
 
+log: Final = logging.getLogger("soak")
 FRIENDS: Final = 3
 """On either side, of everybody."""
 MAX_ADDRESSES: Final = 8
@@ -148,7 +149,7 @@ async def live(town: Town, samples: int, seconds: float) -> list[Sample]:
         await assert_all_hold_the_same(town)
         await assert_bounds_hold(town)
         taken.append(await look(town))
-        logging.getLogger("soak").warning("%s", taken[-1].row())
+        log.info("%s", taken[-1].row())
         town.stir()
     await town.close()
     assert len(asyncio.all_tasks()) == 1
@@ -183,7 +184,9 @@ def _others(sample: Sample) -> dict[str, int]:
 def test_what_comes_and_goes_for_hours_leaves_nothing_and_all_hold_the_same(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rates = Rates(visit=300, post=1_200, stop=1_800, kill=1_800, start=600, lock=1_800, stranger=300)
+    rates = Rates(
+        visit=300, post=1_200, stop=1_800, kill=1_800, start=600, lock=1_800, stranger=300
+    )
     town = Town(monkeypatch, 1, 10, friends=FRIENDS, pubs=5, rates=rates)
     taken, _ = run_virtual(live(town, 3, 3_600))
     assert_nothing_grows(taken)
@@ -197,6 +200,7 @@ def test_what_comes_and_goes_for_hours_leaves_nothing_and_all_hold_the_same(
 def test_a_day_in_a_town_of_a_hundred(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "soak")
     rates = Rates(visit=600, stranger=1_800, break_=600)
     town = Town(monkeypatch, 1, 100, friends=FRIENDS, rates=rates)
     taken, seconds = run_virtual(live(town, 4, 6 * 3_600))
