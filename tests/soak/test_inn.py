@@ -42,6 +42,13 @@ BOUNDED: Final = ("ledger.chain.Log", "ledger.chain.Piece", "transports.tickets.
 log: Final = logging.getLogger("soak")
 
 
+@pytest.fixture(autouse=True)
+def _nobody_remembers(caplog: pytest.LogCaptureFixture) -> None:
+    """Keep no record of what is said in passing: what went wrong holds on to whom it happened."""
+    caplog.set_level(logging.INFO, log.name)
+    caplog.set_level(logging.WARNING, "passalong")
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What there was while nobody was there.
@@ -184,7 +191,6 @@ async def test_who_comes_and_goes_leaves_no_task_no_descriptor_and_no_object(
 async def test_twenty_minutes_at_an_inn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "soak")
     async with opened(tmp_path, GUESTS, monkeypatch) as inn:
         taken = await live(inn, 8, 8, lambda _, passed: passed < SOAK_S, MINUTE_S)
     warm = taken[len(taken) // 4 :]
