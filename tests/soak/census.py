@@ -21,18 +21,15 @@ _ROOTS = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType, FrameTy
 
 def objects() -> Counter[str]:
     """Return how many objects of each type of ours there are; call ``sweep`` before."""
-    kinds = (type(one) for one in gc.get_objects())
-    return Counter(
-        f"{kind.__module__}.{kind.__qualname__}"
-        for kind in kinds
-        if kind.__module__.startswith(OURS)
-    )
+    kinds = Counter(type(one) for one in gc.get_objects())
+    named = {f"{kind.__module__}.{kind.__qualname__}": many for kind, many in kinds.items()}
+    return Counter({name: many for name, many in named.items() if name.startswith(OURS)})
 
 
 def sweep() -> None:
     """Throw away what nobody can reach, and what is remembered only to be quick."""
     for one in gc.get_objects():
-        if isinstance(one, _lru_cache_wrapper) and one.__module__.startswith(OURS):
+        if isinstance(one, _lru_cache_wrapper) and str(one.__module__).startswith(OURS):
             one.cache_clear()
     gc.collect()
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parent.parent.parent
 GATE: Final = GateLimits(a_minute=100_000, burst=100_000, half_open_each=32)
 """Everybody comes from one address here."""
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 30.0
 """What has not happened by then never will."""
 LOOK_S: Final = 0.02
 
@@ -216,8 +216,9 @@ async def sends_rubbish(inn: Inn) -> None:
     """Send what is no beginning of a session."""
     link = await inn.dialled()
     with suppress(LinkError):
-        await link.send(inn.rubbish())
-        await link.receive()
+        async with asyncio.timeout(PATIENCE_S):
+            await link.send(inn.rubbish())
+            await link.receive()
     await link.close()
 
 
@@ -248,9 +249,10 @@ async def talks_rubbish(inn: Inn) -> None:
     """Set up a session and say in it what means nothing."""
     _, session = await stranger_at(inn.place)
     with suppress(LinkError):
-        await session.send(inn.rubbish())
-        while True:
-            await session.receive()
+        async with asyncio.timeout(PATIENCE_S):
+            await session.send(inn.rubbish())
+            while True:
+                await session.receive()
     await session.close()
 
 

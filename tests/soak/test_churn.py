@@ -26,6 +26,11 @@ log: Final = logging.getLogger("soak")
 FRIENDS: Final = 3
 """On either side, of everybody."""
 MAX_ADDRESSES: Final = 4
+LOG_BYTES: Final = 640
+"""Of a log a node may have the newest that it knows in mind twice: as it was read, and as it became
+since. That may take so much besides what the store has of it."""
+BLOCK_BYTES: Final = 1_280
+"""What a block of some 300 bytes takes in a store in memory, with all that is known about it."""
 A_NODE: Final = (
     *("mesh.node.Node", "mesh.direct.DirectPort", "mesh.peers.Peers", "mesh.visits.Visits"),
     *("mesh.daemon.Reception", "mesh.inventory.Inventory", "mesh.holdings.Holdings"),
@@ -57,6 +62,7 @@ class Sample:
         due: How many there have to be.
         nodes, ends, blocks: Nodes that run, ends of links, blocks in all stores together.
         objects: Of each type of ours.
+        stores: Bytes of all objects of the stores.
         rest: Bytes of all objects but those of the stores.
     """
 
@@ -92,14 +98,15 @@ def _nobody_remembers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "passalong")
 
 
-async def look(town: Town) -> Sample:
-    """Take a sample while all is quiet."""
+async def look(town: Town, before: Counter[str]) -> Sample:
+    """Take a sample while all is quiet; what was there ``before`` does not count."""
     residents = town.residents()
     stores = [one.node.store._has for one in residents]  # type: ignore[attr-defined]
     ends = sum(len(one.peers) for one in residents)
     assert ends == 2 * len(town.live_roads())
     census.sweep()
-    weight = census.weight(*stores)
+    weight, objects = census.weight(*stores), census.objects()
+    objects.subtract(before)
     return Sample(
         asyncio.get_running_loop().time() / 3_600,
         len(asyncio.all_tasks()),
@@ -107,7 +114,7 @@ async def look(town: Town) -> Sample:
         len(residents),
         ends,
         sum(len(log) for store in stores for log in store.blocks.values()),
-        census.objects(),
+        objects,
         weight,
         census.whole() - weight,
     )
@@ -149,13 +156,15 @@ async def assert_bounds_hold(town: Town) -> None:
 async def live(town: Town, samples: int, seconds: float) -> list[Sample]:
     """Let the town live, and look at it so many times."""
     taken: list[Sample] = []
+    census.sweep()
+    before = census.objects()
     await town.open()
     for _ in range(samples):
         await town.churn(seconds)
         await town.calm()
         await assert_all_hold_the_same(town)
         await assert_bounds_hold(town)
-        taken.append(await look(town))
+        taken.append(await look(town, before))
         log.info("%s", taken[-1].row())
         town.stir()
     await town.close()
@@ -177,6 +186,7 @@ def assert_nothing_grows(taken: list[Sample]) -> None:
         assert count["transports.tickets.Ticket"] <= 2 * one.nodes * 2 * FRIENDS
         assert count["gossip.strangers._Hour"] <= one.nodes * (2 * FRIENDS + 1)
         assert _others(one) == _others(first)
+        assert one.rest - first.rest <= one.nodes * 2 * one.nodes * LOG_BYTES
 
 
 def _others(sample: Sample) -> dict[str, int]:
@@ -212,4 +222,8 @@ def test_a_day_in_a_town_of_a_hundred(
     taken, seconds = run_virtual(live(town, 4, 6 * 3_600))
     assert seconds > 24 * 3_600
     assert_nothing_grows(taken)
+    first, *_, last = taken
+    assert last.blocks - first.blocks > 30_000
+    assert last.stores - first.stores <= BLOCK_BYTES * (last.blocks - first.blocks)
+    assert last.rest - first.rest <= BLOCK_BYTES // 20 * (last.blocks - first.blocks)
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
