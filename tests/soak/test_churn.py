@@ -16,7 +16,8 @@ import pytest
 from ledger.store.base import MAX_RUNS
 from mesh import visits
 from tests.soak import census
-from tests.soak.town import GATE, Rates, Town
+from tests.soak.residents import GATE
+from tests.soak.town import Rates, Town
 from tests.virtual_time import run_virtual
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ log: Final = logging.getLogger("soak")
 FRIENDS: Final = 3
 """On either side, of everybody."""
 MAX_ADDRESSES: Final = 4
+TASKS_OF_A_MEETING: Final = 4
+"""At either end."""
 LOG_BYTES: Final = 640
 """Of a log a node may have the newest that it knows in mind twice: as it was read, and as it became
 since. That may take so much besides what the store has of it."""
@@ -123,8 +126,8 @@ async def look(town: Town, before: Counter[str]) -> Sample:
 def _tasks_due(town: Town) -> int:
     """Return how many tasks there have to be, from what the owners of tasks say they do.
 
-    A meeting has four at either end, and one that holds it: whoever welcomed, visits, or keeps in
-    touch. A node has one that settles its mail, and one that looks on.
+    A meeting has its own at either end, and one that holds it: of whoever welcomes, visits, or
+    keeps in touch. A node has one that settles its mail, and one that looks on.
     """
     keeping = sum(len(house.keeps) for house in town.houses)
     ends = sum(len(one.peers) for one in town.residents())
@@ -132,7 +135,7 @@ def _tasks_due(town: Town) -> int:
         len(one.reception._tasks) + len(one.port.visits._tasks) for one in town.residents()
     )
     assert holding + keeping == ends
-    return 4 * ends + ends + 2 * len(town.houses)
+    return TASKS_OF_A_MEETING * ends + ends + 2 * len(town.houses)
 
 
 async def assert_all_hold_the_same(town: Town) -> None:
