@@ -342,10 +342,10 @@ class Session:
     def _tick(self) -> None:
         now, limits = self._talk.now, self._setting.policy.limits
         if self.state is State.GREETING:
-            if now - self._began >= limits.greeting:
+            if now >= self._began + limits.greeting:
                 raise SilentError
             return
-        if (waits := self._waits_since) is not None and now - waits >= limits.stall:
+        if (waits := self._waits_since) is not None and now >= waits + limits.stall:
             raise SilentError
         if (due := self._full_at) is not None and now >= due:
             self._finish(End.FULL)

@@ -79,6 +79,7 @@ class Visits:
         except BaseException as exc:
             if link is not None:
                 del self._links[link]
+                link.cut("this side has had enough")
             if isinstance(exc, LinkError):
                 raise VisitError(str(exc)) from exc
             raise
@@ -133,7 +134,7 @@ class Visits:
         ending: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._tasks.begin(self._carry_on(presence, link, address, ending))
         try:
-            await _watch(presence.meeting, presence.meeting.until_equal(), ending, progress)
+            await _watch(presence.meeting, _equal(presence.meeting), ending, progress)
             if not (presence.meeting.session.stays and presence.meeting.was_equal):
                 await asyncio.wait([ending])
         except BaseException:
@@ -152,11 +153,10 @@ class Visits:
         before = _synced(presence, None, 0.0)
         ending = asyncio.ensure_future(presence.until_ended())
         try:
-            await _watch(presence.meeting, presence.meeting.until_level(), ending, progress)
+            is_level = await _watch(presence.meeting, _level(presence.meeting), ending, progress)
         finally:
             ending.cancel()
         now = _synced(presence, None, asyncio.get_running_loop().time() - began)
-        is_level = presence.meeting.is_level
         return replace(
             now,
             complete=is_level,
@@ -186,7 +186,9 @@ class Visits:
             _tell(ending, exc)
         else:
             _tell(ending, outcome)
-            if presence.starts_over:
+            starts_over = presence.starts_over
+            del presence, link  # or they are kept for as long as the next meeting lasts
+            if starts_over:
                 with suppress(PassalongError):
                     await self.stay(address)
         finally:
@@ -238,13 +240,23 @@ def _met(row: Value) -> tuple[str, bytes]:
             raise InvalidError("no address and device")
 
 
+async def _equal(meeting: Meeting) -> bool:
+    await meeting.until_equal()
+    return meeting.was_equal
+
+
+async def _level(meeting: Meeting) -> bool:
+    await meeting.until_level()
+    return meeting.is_level  # as of now: a moment later there may be something new
+
+
 async def _watch(
     meeting: Meeting,
-    settled: Coroutine[Any, Any, None],
+    settled: Coroutine[Any, Any, bool],
     ending: asyncio.Future[Any],
     progress: Progress | None,
-) -> None:
-    """Wait until all is settled, or the meeting is over."""
+) -> bool:
+    """Wait until all is settled, or the meeting is over; say whether it was settled."""
     waiting = asyncio.create_task(settled)
     try:
         while not waiting.done() and not ending.done():
@@ -252,6 +264,7 @@ async def _watch(
                 progress(meeting.session.counts.new, None)
             either: list[asyncio.Future[Any]] = [waiting, ending]
             await asyncio.wait(either, timeout=_PROGRESS_S, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.done() and waiting.result()
     finally:
         waiting.cancel()
 

@@ -45,11 +45,11 @@ def hello(**other: object) -> Hello:
 class Lone:
     """One side of a meeting; the other is whatever the test says."""
 
-    def __init__(self, node: Node, *, contacts: bool = False) -> None:
+    def __init__(self, node: Node, *, contacts: bool = False, began: float = 0.0) -> None:
         self.meeting = Meeting(node, Node(2), contacts=contacts)
         self.end = self.meeting.ends[0]
         self.session: Session = self.end.session
-        self.meeting._carry_out(self.end, self.session.start(0.0))
+        self.meeting._carry_out(self.end, self.session.start(began))
 
     def hear(self, message: Control, now: float = 0.0) -> None:
         self.meeting.now = now
@@ -134,6 +134,17 @@ def test_hello_is_waited_for_ten_seconds() -> None:
     assert (lone.finish, lone.session.next_tick()) == (None, GREETING)
     lone.wait(10.0)
     assert lone.finish is End.SILENT
+
+
+def test_what_is_due_is_done_though_a_sum_of_seconds_is_less_when_taken_apart_again() -> None:
+    # given moments of which 10 s, or 120 s, later is so far away and yet a little less
+    assert (6.01 + GREETING) - 6.01 < GREETING
+    assert (8.17 + STALL) - 8.17 < STALL
+    silent, slow = Lone(holding(), began=6.01), Lone(holding(), began=8.17)
+    slow.hear(hello(), now=8.17)
+    silent.wait(6.01 + GREETING)
+    slow.wait(8.17 + STALL)
+    assert (silent.finish, slow.finish) == (End.SILENT, End.SILENT)
 
 
 def test_pages_and_acks_that_are_due_are_waited_for_two_minutes() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from gossip.policy import Quota
 from ledger.kinds import device as device_kind
@@ -17,7 +17,7 @@ from ledger.store.base import Batch
 from ledger.store.memory import MemoryStore
 from mesh.device_secrets import Secrets
 from mesh.direct import DirectPort
-from mesh.node import Node, Surroundings
+from mesh.node import SOCIAL_LOG, Node, Surroundings
 from mesh.writer import Draft, Heads, Writer
 from tests.gossip.held import WHEN
 from tests.strategies import Device, device_keys, person_key, run_of
@@ -53,9 +53,14 @@ class Wire:
         self.is_full = False
 
     @classmethod
-    def pair(cls, latency: float = 0.01, bandwidth: float | None = None) -> tuple[Wire, Wire]:
+    def pair(
+        cls,
+        latency: float = 0.01,
+        bandwidth: float | None = None,
+        cut_after: tuple[int | None, int | None] = (None, None),
+    ) -> tuple[Self, Self]:
         """Return the two ends of one link."""
-        here, there = MemoryLink.pair(latency=latency, bandwidth=bandwidth)
+        here, there = MemoryLink.pair(latency=latency, bandwidth=bandwidth, cut_after=cut_after)
         return cls(here), cls(there)
 
     @property
@@ -96,11 +101,18 @@ class Neighbour:
     """
 
     def __init__(
-        self, number: int, owner: int | None = None, *, most_strangers: int | None = None
+        self,
+        number: int,
+        owner: int | None = None,
+        *,
+        most_strangers: int | None = None,
+        store: MemoryStore | None = None,
+        dice: Random | None = None,
     ) -> None:
         self.number = number
         self.ms = WHEN
-        self.node = node_of(number, number if owner is None else owner, self._now)
+        owner = number if owner is None else owner
+        self.node = node_of(number, owner, self._now, store=store, dice=dice)
         self.port = DirectPort(self.node, live=True)
         if most_strangers is not None:
             self.peers._strangers._most = most_strangers
@@ -112,8 +124,11 @@ class Neighbour:
         return self.ms
 
     async def begin(self) -> Neighbour:
-        """Write the first block."""
-        await write_root(self.node)
+        """Write the first block, or go on behind what the store holds."""
+        if own := await self.node.store.logs([(self.device, 0), (self.device, SOCIAL_LOG)]):
+            self.node.writer._heads = Heads.of(self.node.secrets.keys.signing, own)
+        else:
+            await write_root(self.node)
         return self
 
     @property
@@ -154,13 +169,28 @@ class Neighbour:
         await asyncio.gather(*self.holding)
 
 
-def node_of(number: int, owner: int, now: Callable[[], int] = lambda: WHEN) -> Node:
-    """Return a node whose store is empty."""
-    dice = Random(number)
+def node_of(
+    number: int,
+    owner: int,
+    now: Callable[[], int] = lambda: WHEN,
+    *,
+    store: MemoryStore | None = None,
+    dice: Random | None = None,
+) -> Node:
+    """Return a node whose store is empty, or one that takes up a store again.
+
+    Args:
+        number: Of its device.
+        owner: Of whose that is.
+        now: The wall's clock, ms.
+        store: What it takes up; then it needs other dice than those of its life before.
+        dice: What is random about it.
+    """
+    dice = dice or Random(number)
     around = Surroundings(now, dice.randbytes, asyncio.get_running_loop().time)
     keys, person = device_keys(number), person_key(owner)
     secrets = Secrets(keys, person.signing.public, person.certify(keys.public))
-    store = MemoryStore(new_run=lambda: dice.randbytes(8))
+    store = store or MemoryStore(new_run=lambda: dice.randbytes(8))
     writer = Writer(store, Heads.of(keys.signing, ()), around.now)
     node = Node(store, secrets.link, cast("Vault", OpenVault()), writer, around, Quota())
     node._secrets = secrets
@@ -212,10 +242,18 @@ class Street:
         self.dialled.append(place)
         if (neighbour := self.who.get(place)) is None:
             raise LinkError(f"cannot reach {place}: nobody listens there")
-        here, there = Wire.pair(bandwidth=self.bandwidth)
+        here, there = self.lay()
         self.links.append((here, there))
-        self._answering.append(asyncio.create_task(self._answer(neighbour, there)))
+        self.arrive(neighbour, there)
         return here
+
+    def lay(self) -> tuple[Wire, Wire]:
+        """Return the two ends of a new link."""
+        return Wire.pair(bandwidth=self.bandwidth)
+
+    def arrive(self, neighbour: Neighbour, link: Wire) -> None:
+        """Let somebody answer who was dialled."""
+        self._answering.append(asyncio.create_task(self._answer(neighbour, link)))
 
     async def _answer(self, neighbour: Neighbour, link: Wire) -> None:
         with suppress(LinkError):

@@ -6,15 +6,19 @@ Real meetings and sessions over links in memory, in virtual time.
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gossip.session import State
 from ledger.codec import encode
 from ledger.errors import StoreError
 from mesh import visits
 from mesh.daemon import LONGEST_WAIT_S, keep_in_touch
+from mesh.meeting import Meeting
 from mesh.visits import MAX_ADDRESSES, VisitError
 from tests.mesh.neighbours import Neighbour, Street, friends, part
 from tests.strategies import device_keys
@@ -202,6 +206,30 @@ def test_whoever_has_enough_of_waiting_leaves_nothing_behind(street: Street) -> 
     run(scenario())
 
 
+def test_a_link_over_which_no_session_could_begin_is_cut(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        ada, ben = await ada_and_ben(street)
+        note = ada.node.store.note
+
+        async def fail_later(name: str) -> bytes | None:
+            if street.dialled:
+                raise StoreError("the disk is gone")
+            return await note(name)
+
+        monkeypatch.setattr(ada.node.store, "note", fail_later)
+        with pytest.raises(StoreError, match="disk is gone"):
+            await ada.port.sync(BEN)
+        await asyncio.sleep(0.1)
+        # then the other side need not wait for it either
+        assert all(answering.done() for answering in street._answering)
+        assert not ada.port.visits._links
+        await part(ada, ben)
+
+    run(scenario())
+
+
 # --- what stays ---------------------------------------------------------------------------------
 
 
@@ -247,6 +275,41 @@ def test_a_visit_over_a_link_that_is_there_waits_for_what_is_under_way(street: S
         assert cut.problem is not None
         assert "sync again" in cut.problem
         assert street.dialled == [BEN]
+        await part(ada, ben)
+
+    run(scenario())
+
+
+def test_a_visit_over_a_link_that_is_there_is_complete_though_something_new_comes_at_once(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        ada, ben = await ada_and_ben(street)
+        await ada.port.sync(BEN)
+        until_level = Meeting.until_level
+
+        async def and_then_there_is_more(meeting: Meeting) -> None:
+            await until_level(meeting)
+            asyncio.get_running_loop().call_soon(setattr, meeting.session, "state", State.SYNCING)
+
+        monkeypatch.setattr(Meeting, "until_level", and_then_there_is_more)
+        done = await ada.port.sync(BEN)
+        assert (done.complete, done.problem) == (True, None)
+        await part(ada, ben)
+
+    run(scenario())
+
+
+def test_of_a_meeting_that_was_ended_to_start_over_nothing_is_kept(street: Street) -> None:
+    async def scenario() -> None:
+        ada, ben = await ada_and_ben(street)
+        await ada.port.sync(BEN)
+        first = weakref.ref(next(iter(ada.peers)).meeting)
+        await ada.port.follow(device_keys(2).public.hex())
+        await asyncio.sleep(5)
+        gc.collect()
+        assert first() is None
+        assert ada.peers.linked(ben.device) is not None
         await part(ada, ben)
 
     run(scenario())

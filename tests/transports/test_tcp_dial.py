@@ -10,6 +10,7 @@ from tests.transports.tcp_ends import door, end, has_ipv6
 from transports.base import LinkError
 from transports.wifi import tcp
 from transports.wifi.tcp import dial
+from transports.wifi.tcp_connect import _by_turns
 
 pytestmark = pytest.mark.network
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
@@ -174,3 +175,55 @@ async def test_a_dial_that_is_cancelled_leaves_nothing() -> None:
         dialling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await dialling
+
+
+async def test_a_dial_that_is_cancelled_as_it_comes_about_leaves_no_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    reach, opened = loop.sock_connect, list[socket.socket]()
+
+    async def connected(one: socket.socket, address: tuple[str, int]) -> None:
+        await reach(one, address)
+        opened.append(one)
+        dialling.cancel()
+
+    async with door() as there:
+        monkeypatch.setattr(loop, "sock_connect", connected)
+        dialling = asyncio.create_task(dial("127.0.0.1", there.port))
+        with pytest.raises(asyncio.CancelledError):
+            await dialling
+        assert [one.fileno() for one in opened] == [-1]
+
+
+async def test_addresses_that_answer_later_than_another_leave_no_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    reach, opened = loop.sock_connect, list[socket.socket]()
+    both = asyncio.Event()
+
+    async def looked_up(_host: str, port: int, **_more: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 2
+
+    async def connected(one: socket.socket, address: tuple[str, int]) -> None:
+        await reach(one, address)
+        opened.append(one)
+        if len(opened) == 2:
+            both.set()
+        await both.wait()
+
+    async with door() as there:
+        monkeypatch.setattr(loop, "getaddrinfo", looked_up)
+        monkeypatch.setattr(loop, "sock_connect", connected)
+        monkeypatch.setattr(tcp, "HEAD_START_S", 0.0)
+        near = await dial("a.name", there.port)
+        await asyncio.sleep(0)
+        assert sorted(one.fileno() == -1 for one in opened) == [False, True]
+        await end(near)
+
+
+def test_addresses_of_both_families_are_tried_by_turns() -> None:
+    first, second, third = (socket.AF_INET6, ("a",)), (socket.AF_INET6, ("b",)), (2, ("c",))
+    assert _by_turns([first, second, third]) == [first, third, second]
+    assert _by_turns([third, first, second]) == [third, first, second]

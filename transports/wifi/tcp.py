@@ -7,30 +7,18 @@ to be called is in ``tcp_listener``.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import re
-import socket
 from typing import Final
 
 from transports.base import LinkError, LinkInfo, check_frame
 from transports.framing import LONGEST_FRAME
 from transports.wifi.tcp_address import check_address, spell
+from transports.wifi.tcp_connect import connect, why_not
 from transports.wifi.tcp_connection import Connection
 
 TRANSPORT: Final = "wifi"
 """What ``info.transport`` says."""
 HEAD_START_S: Final = 0.25
 """Seconds that one address of a host is tried before the next one is tried beside it."""
-_REASONS: Final = {
-    errno.ECONNREFUSED: "nobody listens there",
-    errno.ECONNRESET: "the other side broke off the connection",
-    errno.EHOSTUNREACH: "there is no way to it",
-    errno.ENETUNREACH: "there is no way to it from this network",
-    errno.ETIMEDOUT: "it did not answer in time",
-    errno.EINVAL: "an fe80 address needs its interface behind it, such as fe80::1%wlan0",
-}
-"""What went wrong, most telling first: of several addresses each may fail in its own way."""
 
 
 class TcpLink:
@@ -101,26 +89,10 @@ async def dial(host: str, port: int, *, patience_s: float = 5.0) -> TcpLink:
     check_address(host, port)
     try:
         async with asyncio.timeout(patience_s):
+            opened = await connect(host, port, HEAD_START_S)
             _, connection = await asyncio.get_running_loop().create_connection(
-                Connection, host, port, happy_eyeballs_delay=HEAD_START_S, interleave=1
+                Connection, sock=opened
             )
     except (OSError, UnicodeError) as exc:
-        raise LinkError(f"cannot reach {spell(host, port)}: {_why_not(exc)}") from exc
+        raise LinkError(f"cannot reach {spell(host, port)}: {why_not(exc)}") from exc
     return TcpLink(connection)
-
-
-def _why_not(exc: OSError | UnicodeError) -> str:
-    if isinstance(exc, UnicodeError):
-        return "no host has such a name"
-    if isinstance(exc, socket.gaierror):
-        if exc.errno == socket.EAI_AGAIN:
-            return "names cannot be looked up now; is there a network?"
-        return "there is no such host"
-    if isinstance(exc, TimeoutError):
-        return "it did not answer in time"
-    # Of several addresses the loop tells all errors in one text.
-    numbers = {exc.errno, *map(int, re.findall(r"\[Errno (\d+)\]", str(exc)))}
-    for number, reason in _REASONS.items():
-        if number in numbers:
-            return reason
-    return os.strerror(exc.errno) if exc.errno else str(exc)
