@@ -27,8 +27,6 @@ log: Final = logging.getLogger("soak")
 FRIENDS: Final = 3
 """On either side, of everybody."""
 MAX_ADDRESSES: Final = 4
-TASKS_OF_A_MEETING: Final = 4
-"""At either end."""
 LOG_BYTES: Final = 640
 """Of a log a node may have the newest that it knows in mind twice: as it was read, and as it became
 since. That may take so much besides what the store has of it."""
@@ -126,8 +124,8 @@ async def look(town: Town, before: Counter[str]) -> Sample:
 def _tasks_due(town: Town) -> int:
     """Return how many tasks there have to be, from what the owners of tasks say they do.
 
-    A meeting has its own at either end, and one that holds it: of whoever welcomes, visits, or
-    keeps in touch. A node has one that settles its mail, and one that looks on.
+    A meeting has one at either end, which holds it: of whoever welcomes, visits, or keeps in
+    touch. A node has one that settles its mail, and one that looks on.
     """
     keeping = sum(len(house.keeps) for house in town.houses)
     ends = sum(len(one.peers) for one in town.residents())
@@ -135,7 +133,7 @@ def _tasks_due(town: Town) -> int:
         len(one.reception._tasks) + len(one.port.visits._tasks) for one in town.residents()
     )
     assert holding + keeping == ends
-    return TASKS_OF_A_MEETING * ends + ends + 2 * len(town.houses)
+    return ends + 2 * len(town.houses)
 
 
 async def assert_all_hold_the_same(town: Town) -> None:
