@@ -7,9 +7,8 @@ from collections import Counter as Tally
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
 from typing_extensions import override
 
 from gossip.policy import Quota
@@ -25,8 +24,7 @@ from mesh.node import Node, Surroundings
 from mesh.register import PAGE_BLOCKS, Register
 from mesh.writer import Draft, Heads, Writer
 from tests.gossip.held import WHEN
-from tests.ledger.stores import proof_of, runs, without_bodies
-from tests.ledger.test_store_machine import Library, numbers, part
+from tests.ledger.stores import live, open_sqlite, proof_of, runs, without_bodies
 from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, device_keys, forked, run_of
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from mesh.vault import Vault
 
 SALT = bytes(range(16))
-SEQS = 80
+SEQS = 8
 """Further than any log of these tests goes."""
 UNREADABLE = StoreError("the disk cannot be read")
 
@@ -73,64 +71,101 @@ async def assert_right(register: Register, store: Store) -> None:
     assert facts(people, keys) == facts(await read_anew(store), keys)
 
 
-class Town(Library):
-    """Devices write, say who they are, are revoked and let go; somebody asks in between."""
+def _logs(number: int, owner: int) -> list[list[Block]]:
+    """Return the logs of a device and of its copy; each block of them shows another name."""
+    device = Device(number, owner)
+    for time in (1, 2):
+        profile(device, f"{number} {time}", time)
+    twin = device.twin()
+    for one, what in ((device, "original"), (twin, "copy")):
+        for time in (3, 4):
+            profile(one, f"{number} {time} {what}", time)
+    device.write(log=GROUP)
+    return [*device.logs.values(), twin.logs[SOCIAL]]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.begin()
 
-    def begin(self) -> None:
-        self.registers = [Register(store) for store in self.stores]
+DEVICES = ((1, 1), (2, 1), (3, 3))
+"""Two devices of one person, and one of another."""
+LOGS = {
+    (number, at): log for number, owner in DEVICES for at, log in enumerate(_logs(number, owner))
+}
+ORIGINAL, COPY = 1, 3
+a_log = st.sampled_from(sorted(LOGS))
+a_device = st.sampled_from(DEVICES)
 
-    @rule(device=Library.devices, name=st.text("ab", min_size=1), time=st.integers(0, 3))
-    def it_says_its_name(self, device: Device, name: str, time: int) -> None:
-        profile(device, name, time)
 
-    @rule(device=Library.devices)
-    def all_of_it_arrives(self, device: Device) -> None:
-        self.give(runs(*(run_of(blocks) for _, blocks in sorted(device.logs.items()) if blocks)))
+@st.composite
+def stretches(draw: st.DrawFn) -> Sequence[Block]:
+    blocks = LOGS[draw(a_log)]
+    low, high = sorted(draw(st.tuples(*[st.integers(0, len(blocks) - 1)] * 2)))
+    return blocks[low : high + 1]
 
-    @rule(device=Library.devices, end=part)
-    def it_is_revoked_from_a_block_on(self, device: Device, end: float) -> None:
-        cuts = [
-            Cut(log, block.header.seq, block.id)
-            for log, blocks in sorted(device.logs.items())
-            for block in self.stretch(device, log, end, end)
-            if blocks
-        ]
-        statement = Revocation.sign(device.person, device.public, cuts)
-        self.give(Batch(revocations=[statement]))
 
-    @rule(device=Library.devices, log=numbers, seq=st.integers(1, 9), lift=st.booleans())
-    def it_is_let_go(self, device: Device, log: int, seq: int, *, lift: bool) -> None:
-        self.give(Batch(floors={(device.public, log): Floor(seq, 1)}, lift=lift))
+@st.composite
+def statements(draw: st.DrawFn) -> Revocation:
+    (number, owner), at = draw(a_device), draw(st.integers(0, 3))
+    first, last = LOGS[number, 0][0], LOGS[number, draw(st.sampled_from([ORIGINAL, COPY]))][at]
+    cuts = [Cut(block.header.log, block.header.seq, block.id) for block in (first, last)]
+    return Revocation.sign(Device(number, owner).person, first.header.author, cuts)
 
-    @rule()
-    def somebody_asks(self) -> None:
-        for register, store in zip(self.registers, self.stores, strict=True):
-            self.runner.run(assert_right(register, store))
 
-    @rule()
-    @override
-    def the_store_is_opened_again(self) -> None:
-        super().the_store_is_opened_again()
-        self.begin()
+def _proof(device: tuple[int, int]) -> Batch:
+    ours, theirs = (LOGS[device[0], at] for at in (ORIGINAL, COPY))
+    return Batch(proofs=[proof_of(ours[2:], theirs[2:])])
 
-    @override
-    def both_stores_say_the_same(self) -> None:
-        """Left to ``Library``."""
 
-    @override
-    def teardown(self) -> None:
+def _bodies(blocks: Sequence[Block]) -> Batch:
+    return Batch(bodies=[LateBody(*block.header[:3], block.body or b"") for block in blocks])
+
+
+def _let_go(device: tuple[int, int], log: int, seq: int) -> Batch:
+    return Batch(floors={(Device(*device).public, log): Floor(seq, 1)})
+
+
+arriving = st.one_of(
+    a_log.map(lambda key: runs(run_of(LOGS[key]))),
+    stretches().map(lambda blocks: runs(run_of(blocks))),
+    stretches().map(lambda blocks: runs(without_bodies(run_of(blocks)))),
+    stretches().map(_bodies),
+    st.lists(stretches(), max_size=4).map(lambda some: runs(*map(run_of, some))),
+)
+rare = st.one_of(
+    a_device.map(_proof),
+    statements().map(lambda statement: Batch(revocations=[statement])),
+    st.builds(_let_go, a_device, st.sampled_from([IDENTITY, SOCIAL]), st.integers(1, 5)),
+    st.just(Batch(lift=True)),
+)
+steps = st.lists(st.tuples(st.one_of(arriving, arriving, rare), st.booleans()), max_size=16)
+Step = tuple[Batch, bool]
+
+
+async def follow(store: Store, steps: Sequence[Step]) -> None:
+    """Give a store one batch after the other, and ask after some of them, and at last."""
+    register = Register(store)
+    await register.people()
+    for batch, asks in steps:
+        await store.absorb(batch, seen=0, durable=False)
+        if asks:
+            await assert_right(register, store)
+    await assert_right(register, store)
+
+
+@settings(max_examples=4 * settings().max_examples)
+@given(steps)
+def test_what_is_kept_in_mind_is_what_one_would_read(steps: list[Step]) -> None:
+    live(follow(MemoryStore(), steps))
+
+
+@given(steps)
+def test_so_it_is_with_a_store_on_disk(steps: list[Step]) -> None:
+    async def scenario() -> None:
+        store = await open_sqlite()
         try:
-            self.somebody_asks()
+            await follow(store, steps)
         finally:
-            super().teardown()
+            await store.close()
 
-
-TestTown = Town.TestCase
-TestTown.settings = settings(stateful_step_count=30)
+    live(scenario())
 
 
 # --- a store that is looked over the shoulder of ------------------------------------------------
