@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gossip.policy import Quota
-from ledger.views.people import Census
 from mesh.config import load_config
 from mesh.home import HomeError
 from mesh.home_store import is_home, kept_of, open_store, seal_late, vault_of
 from mesh.passphrase import PassphraseError
 from mesh.paths import CONFIG
+from mesh.register import Register
 from mesh.vault import LockedError
 from mesh.writer import Heads, Writer
 
@@ -75,6 +75,7 @@ class Node:
         self.writer = writer
         self.around = around
         self.is_visible = False
+        self._register = Register(store)
         self._vault = vault
         self._secrets: Secrets | None = None
         self._turning = asyncio.Lock()
@@ -146,12 +147,7 @@ class Node:
 
     async def people(self) -> People:
         """Return who is who, as of now."""
-        logs = await self.store.logs()
-        forks = {(log.author, log.number): log.fork for log in logs if log.fork is not None}
-        census = Census(forks, await self.store.revocations())
-        async for page in self.store.entries():
-            census.add(page)
-        return census.people()
+        return await self._register.people()
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from typing import Unpack
 
     from ledger.block import Block
@@ -335,6 +335,14 @@ class Store(Protocol):
 
         Raises:
             StoreError: The disk is full, read-only or broken; nothing of the batch is stored.
+        """
+        ...
+
+    def listen(self, heard: Callable[[Absorbed], None]) -> None:
+        """Call ``heard`` with what became of every batch from now on, in their order.
+
+        It is called when the batch is stored, before anybody reads what it changed, and even if
+        whoever brought the batch is cancelled. It must not raise.
         """
         ...
 

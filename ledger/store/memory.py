@@ -57,6 +57,7 @@ class MemoryStore:
         self._has = contents or Contents()
         self._new_run = new_run
         self._run: bytes | None = None
+        self._listeners: list[Callable[[Absorbed], None]] = []
 
     def copy(self, *, new_run: Callable[[], bytes] | None = None) -> Self:
         """Return this store as a copy that is opened again: its next arrival begins a run.
@@ -75,7 +76,12 @@ class MemoryStore:
                 self._run = self._new_run()
                 self._has.runs = [*self._has.runs, (first, self._run)][-MAX_RUNS:]
             outcome.run = self._run
+        for heard in self._listeners:
+            heard(outcome)
         return outcome
+
+    def listen(self, heard: Callable[[Absorbed], None]) -> None:
+        self._listeners.append(heard)
 
     async def logs(self, keys: Collection[LogKey] | None = None) -> list[Log]:
         wanted = self._has.logs if keys is None else self._has.logs.keys() & set(keys)

@@ -48,6 +48,7 @@ class SqliteStore(SqliteReading):
         self._run: bytes | None = None
         self._synchronous = ""
         self._next_lsn: int | None = None
+        self._listeners: list[Callable[[Absorbed], None]] = []
 
     @classmethod
     async def open(cls, path: Path, *, new_run: Callable[[], bytes]) -> Self:
@@ -66,11 +67,18 @@ class SqliteStore(SqliteReading):
             self._synchronous = mode
 
     async def _transact(
-        self, work: Callable[[], Coroutine[None, None, T]], *, durable: bool | None
+        self,
+        work: Callable[[], Coroutine[None, None, T]],
+        *,
+        durable: bool | None,
+        tell: Callable[[T], None] | None = None,
     ) -> T:
         """Run ``work`` in one transaction, to its end even if the caller is cancelled.
 
-        With None, ``work`` itself sees to it how durable it is.
+        Args:
+            work: What is to be done.
+            durable: None where ``work`` itself sees to it how durable it is.
+            tell: Called with the result once it is committed, before anything else is done.
         """
 
         async def whole() -> T:
@@ -86,6 +94,8 @@ class SqliteStore(SqliteReading):
                     self._forget(run)
                     await self._db.rollback()
                     raise
+                if tell is not None:
+                    tell(result)
                 return result
 
         task = asyncio.ensure_future(whole())
@@ -113,7 +123,14 @@ class SqliteStore(SqliteReading):
             self._next_lsn = absorption.lsn
             return outcome
 
-        return await self._transact(work, durable=durable)
+        return await self._transact(work, durable=durable, tell=self._tell)
+
+    def listen(self, heard: Callable[[Absorbed], None]) -> None:
+        self._listeners.append(heard)
+
+    def _tell(self, outcome: Absorbed) -> None:
+        for heard in self._listeners:
+            heard(outcome)
 
     async def _begin_run(self, lsn: int) -> bytes:
         run = self._new_run()
