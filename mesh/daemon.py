@@ -132,13 +132,16 @@ class Reception:
 
 async def keep_in_touch(visits: Visits, address: str, dice: Random) -> None:
     """Have a link to whoever is at ``address``, and another once it is gone, until cancelled."""
-    wait = FIRST_WAIT_S
+    wait, loop = FIRST_WAIT_S, asyncio.get_running_loop()
     while True:
+        began = loop.time()
         try:
-            if await visits.stay(address):
+            if await visits.stay(address) and loop.time() - began > wait:
                 wait = FIRST_WAIT_S / 4
         except PassalongError as exc:
-            log.info("%s", exc)
+            log.info("%s", str(exc))
+        except Exception:
+            log.exception("this is a fault of passalong; report it")
         await asyncio.sleep(wait * dice.uniform(0.5, 1.0))
         wait = min(2 * wait, LONGEST_WAIT_S)
 

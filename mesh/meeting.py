@@ -167,11 +167,9 @@ class Meeting:
         began = self._time()
         forget = self._holdings.listen(self._changed)
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._carry_out(self.session.start(began))
-                await self._read()
+            async with asyncio.TaskGroup() as tasks:
+                await self._run(tasks, began)
         finally:
-            self._tasks = None
             self._carry_out(self.session.stop(self._time()))
             self._drop_timer()
             forget()
@@ -184,6 +182,14 @@ class Meeting:
         finish = self._finish or Finish(End.STOPPED)
         seconds = self._time() - began
         return Outcome(finish.end, finish.detail, self.session.counts, seconds)
+
+    async def _run(self, tasks: asyncio.TaskGroup, began: float) -> None:
+        self._tasks = tasks
+        try:
+            self._carry_out(self.session.start(began))
+            await self._read()
+        finally:
+            self._tasks = None  # a group that ends takes no more, and others still tell news
 
     async def until_equal(self) -> None:
         """Wait until both sides have had all they want of each other, or it ends."""
@@ -276,6 +282,9 @@ class Meeting:
         except LinkClosedError:
             self._frames.clear()
             self._carry_out(self.session.stop(self._time(), End.LOST))
+        except BaseException:
+            self._tasks = None
+            raise
         finally:
             self._writing = None
 
@@ -285,6 +294,9 @@ class Meeting:
         try:
             while self._work:
                 await self._step()
+        except BaseException:
+            self._tasks = None
+            raise
         finally:
             self._storing = None
 

@@ -120,19 +120,23 @@ class Node:
                 raise PassphraseError("give the new passphrase")
             self._vault.lock()
             self._secrets = None
-            self._turned()
             try:
                 self._vault.leave_login()
             finally:
                 await self.writer.lock()
+                self._turned()
 
     async def unlock(self, passphrase: str, *, forget: bool = False) -> None:
         """Use the keys again; see ``NodePort``."""
         async with self._turning:
             await self._vault.unlock(passphrase, forget=forget)
-            await seal_late(self.store, self._vault, self.around)
-            await self.use_keys()
-            self._turned()
+            # what is unlocked is used, even if nobody waits for it any more
+            await asyncio.shield(self._unlocked())
+
+    async def _unlocked(self) -> None:
+        await seal_late(self.store, self._vault, self.around)
+        await self.use_keys()
+        self._turned()
 
     async def use_keys(self) -> None:
         """Take the keys out of the vault, if it is open."""

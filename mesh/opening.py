@@ -43,9 +43,11 @@ async def wipe_home(folder: Path, around: Surroundings | None = None) -> list[st
     with suppress(PortError):  # of another version, or busy: it keeps the home locked
         running = await _reach(folder)
     if running is not None:
-        with suppress(PortError):  # it may be gone before it has answered
-            await running.port.stop()
-        await running.close()
+        try:
+            with suppress(PortError):  # it may be gone before it has answered
+                await running.port.stop()
+        finally:
+            await running.close()
     return await wipe_here(folder, around)
 
 

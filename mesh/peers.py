@@ -67,6 +67,7 @@ class Peers:
         self._contacts: dict[bytes, Presence] = {}
         self._strangers: Strangers[Presence] = Strangers(most_strangers)
         self._tasks = Tasks()
+        self._may_be_revoked = False
         self._is_ending = False
         node.listen(self._start_over)
         inventory.listen(self._start_over)
@@ -100,18 +101,22 @@ class Peers:
     def _heard(self, absorbed: Absorbed) -> None:
         """Note that a batch came; it may revoke a device that is here."""
         self._acquaintances.heard(absorbed)
-        if not len(self._tasks) and any(one in self._contacts for one in absorbed.revoked):
-            self._tasks.begin(self._part_with_revoked())
+        if any(one in self._contacts for one in absorbed.revoked):
+            if not self._may_be_revoked:
+                self._tasks.begin(self._part_with_revoked())
+            self._may_be_revoked = True
 
     async def _part_with_revoked(self) -> None:
-        try:
-            known = await self._acquaintances.all()
-        except PassalongError as exc:
-            log.warning("%s", exc)
-            return
-        for device, presence in list(self._contacts.items()):
-            if device not in known:
-                self._stop(presence)
+        while self._may_be_revoked:
+            self._may_be_revoked = False
+            try:
+                known = await self._acquaintances.all()
+            except PassalongError as exc:
+                log.warning("%s", exc)
+                return
+            for device, presence in list(self._contacts.items()):
+                if device not in known:
+                    self._stop(presence)
 
     # --- a link comes ---
 

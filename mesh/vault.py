@@ -137,7 +137,7 @@ class Vault:
         if forget:
             opened = VaultFile.of(key)
             write_vault(self._folder, opened)
-            self._file = opened
+            self._file, self._key = opened, key
             forget_key(self._folder)
         elif self._is_command:
             keep_key(self._folder, key.raw)

@@ -307,6 +307,7 @@ async def test_a_locked_node_does_all_that_needs_no_keys_and_nothing_else(
         ("sync", refused_elsewhere),
         ("check", lambda port: port.check()),
         ("changes", next_news),
+        ("stop", lambda port: port.stop()),
         ("lock", lambda port: port.lock()),
     ]
     sealed: list[tuple[str, Question]] = [

@@ -48,7 +48,7 @@ A_MEETING: Final = (
 """What there is one of at either end of a link."""
 BOUNDED: Final = (
     *("transports.gate._Visitor", "transports.tickets.Ticket", "mesh.tickets._Held"),
-    "gossip.strangers._Hour",
+    *("gossip.strangers._Hour", "mesh.register._Came", "ledger.store.base.Span"),
 )
 """What is remembered up to a bound, and so not always the same."""
 

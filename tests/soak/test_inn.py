@@ -98,11 +98,15 @@ def descriptors() -> Counter[str]:
 
 
 async def look(inn: Inn, seconds: float, taken: list[Sample]) -> Sample:
-    """Take a sample; what was taken before does not count."""
+    """Take a sample; what was taken before does not count.
+
+    What waits in the loop to be let go is let go first, and then nothing comes in between.
+    """
+    blocks = await held(inn.port)
     census.sweep()
     return Sample(
         seconds,
-        await held(inn.port),
+        blocks,
         Counter(one.get_coro().__qualname__ for one in asyncio.all_tasks()),  # type: ignore[union-attr]
         descriptors(),
         census.objects(),

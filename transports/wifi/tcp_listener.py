@@ -106,6 +106,8 @@ class TcpListener:
     async def _accept(self, listening: socket.socket) -> None:
         try:
             opened, peer = await asyncio.get_running_loop().sock_accept(listening)
+        except ConnectionAbortedError:  # gone already, of which some systems tell here
+            self.failed += 1
         except OSError:
             self.failed += 1
             await asyncio.sleep(PAUSE_S)
