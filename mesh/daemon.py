@@ -42,6 +42,8 @@ SETTLE_S: Final = 3 * 60 * 60
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 60.0
 """Between two attempts to reach an address; each is twice as long as the one before."""
+STAYED_S: Final = 5.0
+"""Who was there for less is not looked for at once when he is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ async def keep_in_touch(visits: Visits, address: str, dice: Random) -> None:
     while True:
         began = loop.time()
         try:
-            if await visits.stay(address) and loop.time() - began > wait:
+            if await visits.stay(address) and loop.time() - began >= STAYED_S:
                 wait = FIRST_WAIT_S / 4
         except PassalongError as exc:
             log.info("%s", str(exc))

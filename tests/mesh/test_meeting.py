@@ -126,6 +126,28 @@ def test_while_nothing_happens_a_meeting_has_only_the_task_that_holds_it() -> No
     run_virtual(scenario())
 
 
+@pytest.mark.parametrize("turns", range(1, 6))
+def test_news_that_come_while_a_meeting_is_being_cancelled_harm_nobody(turns: int) -> None:
+    left, right = Node(1, live=True), Node(2, live=True)
+    left.write("before")
+
+    async def scenario() -> None:
+        here, there = MemoryLink.pair(latency=0.01)
+        meetings = meeting(left, here, right.peer), meeting(right, there, left.peer)
+        tasks = [asyncio.create_task(one.hold()) for one in meetings]
+        await asyncio.sleep(5)
+        # something is being written, and will not be
+        left.write("news")
+        tasks[0].cancel()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        left.write("more news")  # of which the meetings of this node are told
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run_virtual(scenario())
+
+
 def test_a_peer_that_breaks_the_protocol_is_left_and_the_reason_is_told() -> None:
     node = Node(1)
 

@@ -425,6 +425,43 @@ def test_who_is_away_is_dialled_less_and_less_often_and_at_once_when_a_link_is_l
     run(scenario())
 
 
+def test_who_settles_all_and_leaves_is_dialled_less_and_less_often(street: Street) -> None:
+    async def scenario() -> None:
+        ada, ben = await ada_and_ben(street)
+        only_once(ben)
+        touch = asyncio.create_task(keep_in_touch(ada.port.visits, BEN, Random(1)))
+        await asyncio.sleep(3_600)
+        assert 3_600 / LONGEST_WAIT_S <= len(street.dialled) <= 3_600 / LONGEST_WAIT_S * 2 + 12
+        assert await ada.ids() == await ben.ids()
+        touch.cancel()
+        await asyncio.gather(touch, return_exceptions=True)
+        await part(ada, ben)
+
+    run(scenario())
+
+
+def test_keeping_in_touch_outlasts_a_fault_of_our_own(
+    street: Street, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> bool:
+        raise RuntimeError("what should never be")
+
+    async def scenario() -> None:
+        ada, ben = await ada_and_ben(street)
+        touch = asyncio.create_task(keep_in_touch(ada.port.visits, BEN, Random(1)))
+        with monkeypatch.context() as patch:
+            patch.setattr(visits.Visits, "stay", fail)
+            await asyncio.sleep(10)
+        assert "a fault of passalong" in caplog.text
+        await asyncio.sleep(LONGEST_WAIT_S + 5)
+        assert ada.peers.linked(ben.device) is not None
+        touch.cancel()
+        await asyncio.gather(touch, return_exceptions=True)
+        await part(ada, ben)
+
+    run(scenario())
+
+
 def test_two_addresses_of_one_device_make_one_link_and_no_quarrel(street: Street) -> None:
     async def scenario() -> None:
         ada, ben = await ada_and_ben(street)
