@@ -17,6 +17,7 @@ from bench.carrying import give_out, take_in
 from bench.crowd import crowds, pings
 from bench.disk import disk
 from bench.equals import changed, strangers, unchanged
+from bench.people import people
 from bench.starting import starting
 from bench.syncing import cold, tail
 from bench.wire import cold_wire, unchanged_wire
@@ -43,6 +44,7 @@ BENCHMARKS: Final[dict[str, Callable[[Path, int], list[Figure]]]] = {
     "wire-unchanged": unchanged_wire,
     "crowds": crowds,
     "pings": pings,
+    "people": people,
 }
 
 

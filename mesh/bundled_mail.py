@@ -133,7 +133,7 @@ class PostIn:
 
     Attributes:
         mailbag: Takes it.
-        keeper: Takes batches.
+        keeper: Takes batches, and lets the mailbag know what is stored of them.
         reader: Of the bundle, once that is being read.
         new: Envelopes taken so far.
         refused: Those that are none.
@@ -183,9 +183,7 @@ class PostIn:
         """Have a batch kept together with the mail that was taken so far."""
         changes, self._changes = self._changes, MailChanges()
         whole = replace(batch, mail=changes.puts, mail_drops=changes.drops)
-        absorbed = await self.keeper.absorb(self.mailbag.dated(whole), seen=seen, durable=durable)
-        await self.mailbag.stored(absorbed.mail)
-        return absorbed
+        return await self.keeper.absorb(self.mailbag.dated(whole), seen=seen, durable=durable)
 
     async def end(self, bearer: Bearer | None, *, seen: int) -> None:
         """Take what waited for the end of the bundle, now that it is known whose it is."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from transports.wifi.tcp import TcpLink
 
 log: Final = logging.getLogger("passalong")
-SETTLE_S: Final = 3 * 60 * 60
+SETTLE_EVERY_S: Final = 3 * 60 * 60
 """How often carried mail is looked through."""
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 60.0
@@ -193,7 +193,7 @@ def _places(config: Config, options: Options) -> list[str]:
 
 async def _settle(port: DirectPort) -> None:
     while True:
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(SETTLE_EVERY_S)
         try:
             await port.settle()
         except PassalongError as exc:

@@ -40,6 +40,10 @@ class Register:
     Blocks, late bodies and what they join only add to a ``Census``. All else that may change it
     (a fork, a statement, what is let go) has it made anew, by whoever asks next.
 
+    In memory a person with one device and one name takes about 900 bytes, so 10,000 take 9 MB; each
+    further profile of his takes 230 and its text, and there are no more of those than the store has
+    room for. What is still to be read takes 230 bytes a batch and log, 2.3 MB at most.
+
     Args:
         store: What is asked about; it is listened to as long as it is open.
     """

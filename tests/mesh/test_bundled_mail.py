@@ -29,7 +29,11 @@ from tests.mesh.mail_homes import (
 from tests.strategies import material
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from gossip.carried import MailNews
+    from ledger.store.base import MailRow
 
 OFF = (0, TEN_YEARS_MS, -TEN_YEARS_MS)
 
@@ -131,6 +135,29 @@ async def test_tokens_travel_too_and_carriers_let_go(homes: list[Home], stick: P
     assert await carrier.carried() == 1
     assert await writer.take(stick) == 0
     assert await writer.carried() == 1
+
+
+@pytest.mark.parametrize("in_mind", [False, True])
+async def test_what_a_bundle_brings_is_noted_once_and_offered(
+    homes: list[Home], monkeypatch: pytest.MonkeyPatch, *, in_mind: bool
+) -> None:
+    # given a home that has, or has not, all that it holds in mind
+    writer, _, reader = homes
+    raw = sealed(await writer.keys(), await reader.keys(), [parcels(1, 2), parcels(3)])
+    noted: list[bytes] = []
+    async with reader.open() as (port, bag, _):
+        if in_mind:
+            await port._inventory.holdings()
+        note = bag.mail.stored
+
+        def noting(rows: Sequence[MailRow]) -> MailNews:
+            noted.extend(row.ident for row in rows)
+            return note(rows)
+
+        monkeypatch.setattr(bag.mail, "stored", noting)
+        await port.import_bundle(BytesIO(raw))
+        offered = [ident for ident, one in bag.mail.carried.items() if one.serial]
+    assert sorted(noted) == sorted(offered) == sorted(envelope(number).id for number in (1, 2, 3))
 
 
 # --- sizes --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter as Tally
 from typing import TYPE_CHECKING, cast
 
@@ -29,10 +30,12 @@ from tests.strategies import GROUP, IDENTITY, SOCIAL, Device, device_keys, forke
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+    from pathlib import Path
 
     from ledger.block import Block
     from ledger.chain import Log
     from ledger.store.base import Entry, LogKey, Span, Store
+    from ledger.store.sqlite import SqliteStore
     from ledger.views.people import People
     from mesh.vault import Vault
 
@@ -508,6 +511,39 @@ async def test_a_read_of_all_that_fails_is_done_again(read: str) -> None:
     assert calls == WHOLE
     await assert_right(register, store)
     assert len(store._listeners) == 1
+
+
+@pytest.fixture
+async def on_disk(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = await open_sqlite(tmp_path / "store.db")
+    yield store
+    await store.close()
+
+
+async def test_what_could_not_be_stored_is_not_said_until_it_is(
+    on_disk: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = on_disk
+    await give(store, *ada().logs.values())
+    register, phone = Register(store), Device(1)
+    asking: list[asyncio.Task[People]] = []
+
+    async def full() -> None:
+        """Have somebody ask, and find the disk full only once he waits or has his answer."""
+        asking.append(asyncio.create_task(register.people()))
+        while not (asking[0].done() or store._lock._waiters):  # noqa: ASYNC110  a lock tells nobody
+            await asyncio.sleep(0)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._db, "commit", full)
+        with pytest.raises(StoreError):
+            await store.absorb(_news(), seen=0, durable=False)
+    assert name(await asking[0], phone) == "Ada"
+    # when there is room for the same
+    await store.absorb(_news(), seen=0, durable=False)
+    assert name(await register.people(), phone) == "Ada L."
+    await assert_right(register, store)
 
 
 async def test_a_read_of_the_new_that_fails_goes_on_where_it_failed() -> None:
