@@ -191,20 +191,17 @@ class Meeting:
         finally:
             self._tasks = None  # a group that ends takes no more, and others still tell news
 
-    async def until_equal(self) -> None:
-        """Wait until both sides have had all they want of each other, or it ends."""
+    async def until_equal(self) -> bool:
+        """Wait until both sides have had all they want of each other, or it ends; say which."""
         while self._finish is None and not self.was_equal:
             await self._wait()
+        return self.was_equal
 
-    async def until_level(self) -> None:
-        """Wait until both sides have all that either has told of, or it ends."""
+    async def until_level(self) -> bool:
+        """Wait until both sides have all that either has told of, or it ends; say which."""
         while self._finish is None and self.session.state is not State.LIVE:
             await self._wait()
-
-    @property
-    def is_level(self) -> bool:
-        """Whether that is so now."""
-        return self.session.state is State.LIVE
+        return self.session.state is State.LIVE  # a moment later there may be something new
 
     def stop(self) -> None:
         """End it, as soon as what came is stored."""

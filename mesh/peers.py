@@ -107,16 +107,15 @@ class Peers:
             self._may_be_revoked = True
 
     async def _part_with_revoked(self) -> None:
-        while self._may_be_revoked:
-            self._may_be_revoked = False
-            try:
-                known = await self._acquaintances.all()
-            except PassalongError as exc:
-                log.warning("%s", exc)
-                return
-            for device, presence in list(self._contacts.items()):
-                if device not in known:
-                    self._stop(presence)
+        self._may_be_revoked = False  # what is heard from here on is looked at again
+        try:
+            known = await self._acquaintances.all()
+        except PassalongError as exc:
+            log.warning("%s", exc)
+            return
+        for device, presence in list(self._contacts.items()):
+            if device not in known:
+                self._stop(presence)
 
     # --- a link comes ---
 

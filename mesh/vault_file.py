@@ -179,6 +179,11 @@ def read_vault(folder: Path) -> VaultFile | None:
         ) from exc
 
 
+def may_be_vault(path: Path) -> bool:
+    """Say whether a file is no longer than a vault is; another program's of that name may be."""
+    return path.is_file() and path.stat().st_size <= MAX_BYTES
+
+
 def write_vault(folder: Path, vault: VaultFile) -> None:
     """Put ``vault`` in the place of what is there, durably, and overwrite that.
 

@@ -134,7 +134,7 @@ class Visits:
         ending: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._tasks.begin(self._carry_on(presence, link, address, ending))
         try:
-            await _watch(presence.meeting, _equal(presence.meeting), ending, progress)
+            await _watch(presence.meeting, presence.meeting.until_equal(), ending, progress)
             if not (presence.meeting.session.stays and presence.meeting.was_equal):
                 await asyncio.wait([ending])
         except BaseException:
@@ -151,11 +151,8 @@ class Visits:
         It has just answered: what the other side told before, this side knows of by now.
         """
         before = _synced(presence, None, 0.0)
-        ending = asyncio.ensure_future(presence.until_ended())
-        try:
-            is_level = await _watch(presence.meeting, _level(presence.meeting), ending, progress)
-        finally:
-            ending.cancel()
+        meeting = presence.meeting
+        is_level = await _watch(meeting, meeting.until_level(), presence.ended, progress)
         now = _synced(presence, None, asyncio.get_running_loop().time() - began)
         return replace(
             now,
@@ -238,16 +235,6 @@ def _met(row: Value) -> tuple[str, bytes]:
             return address, device
         case _:
             raise InvalidError("no address and device")
-
-
-async def _equal(meeting: Meeting) -> bool:
-    await meeting.until_equal()
-    return meeting.was_equal
-
-
-async def _level(meeting: Meeting) -> bool:
-    await meeting.until_level()
-    return meeting.is_level  # as of now: a moment later there may be something new
 
 
 async def _watch(

@@ -17,7 +17,7 @@ from mesh.device_secrets import DEVICE, WORDS
 from mesh.home import HomeError, explain, locked, sync_folder
 from mesh.login_session import forget_key
 from mesh.paths import CONFIG, LOCK, STORE, VAULT
-from mesh.vault_file import clear_partial, destroy
+from mesh.vault_file import clear_partial, destroy, may_be_vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,10 +66,12 @@ def _home(folder: Path) -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Say whether there is a home, or what is left of one; another's ``store.db`` is none."""
+    """Say whether there is a home, or what is left of one; what another program has is none."""
     try:
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
         if STORE in names and VAULT not in names and _is_of_another(folder / STORE):
+            return False
+        if VAULT in names and STORE not in names and not may_be_vault(folder / VAULT):
             return False
     except OSError as exc:
         raise explain(exc, folder) from exc

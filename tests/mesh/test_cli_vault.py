@@ -272,6 +272,16 @@ def test_a_folder_that_is_no_home_is_not_wiped(ann: Passalong, tmp_path: Path) -
     assert len(list(ann.home.iterdir())) == 3
 
 
+def test_a_vault_of_another_program_is_not_wiped(ann: Passalong, tmp_path: Path) -> None:
+    ann.home = tmp_path / "other"
+    ann.home.mkdir()
+    (ann.home / VAULT).write_bytes(b"$ANSIBLE_VAULT;1.1;AES256\n" * 20)
+    (ann.home / "config.toml").write_bytes(b"theirs")
+    assert "no home" in ann("wipe", "--yes").refusal
+    assert (ann.home / VAULT).read_bytes().startswith(b"$ANSIBLE")
+    assert (ann.home / "config.toml").read_bytes() == b"theirs"
+
+
 def test_a_home_that_another_process_uses_is_not_wiped(ann: Passalong) -> None:
     (ann.home / "config.toml").write_text("lock_wait_s = 0\n")
     with process(HOLD, ann.home):

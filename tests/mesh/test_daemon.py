@@ -230,6 +230,7 @@ def _nobody_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let whatever waits for the other side wait for ever: nothing may wait for that at the end."""
     monkeypatch.setattr(tcp_connection, "LINGER_S", 1e6)
     monkeypatch.setattr(secure_link, "LINGER_S", 1e6)
+    monkeypatch.setattr(secure_link.SecureLink, "_tick", lambda _: None)  # nor is silence an end
     monkeypatch.setattr(meeting, "LINGER_S", 1e6)
     monkeypatch.setattr(daemon, "END_S", 0.2)
 
@@ -291,6 +292,7 @@ async def deaf_friends(ada: DirectPort, ben: DirectPort) -> list[TcpLink]:
     return []
 
 
+@pytest.mark.timeout(60)  # what waits for the other side hangs
 @pytest.mark.usefixtures("_nobody_lingers")
 @pytest.mark.parametrize("comes", [nobody, friend, dialled, half_open, silent, deaf, deaf_friends])
 async def test_whoever_is_there_and_whatever_he_does_the_end_comes(

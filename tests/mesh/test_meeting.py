@@ -148,6 +148,33 @@ def test_news_that_come_while_a_meeting_is_being_cancelled_harm_nobody(turns: in
     run_virtual(scenario())
 
 
+@pytest.mark.parametrize("turns", range(1, 6))
+def test_news_that_come_while_a_meeting_fails_harm_nobody(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = Node(1, live=True), Node(2, live=True)
+
+    async def scenario() -> None:
+        here, there = MemoryLink.pair(latency=0.01)
+        meetings = meeting(left, here, right.peer), meeting(right, there, left.peer)
+        tasks = [asyncio.create_task(one.hold()) for one in meetings]
+        await asyncio.sleep(5)
+
+        async def fail(_: bytes) -> None:
+            raise RuntimeError("what should never be")
+
+        monkeypatch.setattr(here, "send", fail)
+        left.write("news")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        left.write("more news")  # of which the meetings of this node are told
+        with pytest.raises(ExceptionGroup):
+            await tasks[0]
+        await tasks[1]
+
+    run_virtual(scenario())
+
+
 def test_a_peer_that_breaks_the_protocol_is_left_and_the_reason_is_told() -> None:
     node = Node(1)
 

@@ -24,8 +24,9 @@ from tests.virtual_time import run_virtual
 from transports.memory import MemoryLink
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
+    from mesh.acquaintances import Shared
     from mesh.rows import PeerRow
     from transports.tickets import Ticket
 
@@ -186,6 +187,32 @@ def test_a_device_that_is_revoked_while_it_is_here_has_to_go_and_nobody_elses_wo
         await join(one, other)
         assert [row.authenticated for row in await rows(other)] == [False]
         await part(one, other)
+
+    run(scenario())
+
+
+def test_two_devices_that_are_revoked_one_upon_the_other_have_both_to_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        hub, first, second = await friends(1, 2, 3)
+        here = [(await join(hub, one))[0] for one in (first, second)]
+        await asyncio.sleep(2)
+        look = hub.peers._acquaintances.all
+        looked = 0
+
+        async def look_and_hear_of_the_other() -> Mapping[bytes, Shared]:
+            nonlocal looked
+            found, looked = await look(), looked + 1
+            if looked == 1:
+                await hold(hub.node, but=[Revocation.sign(person_key(3), second.device, [])])
+            return found
+
+        monkeypatch.setattr(hub.peers._acquaintances, "all", look_and_hear_of_the_other)
+        await hold(hub.node, but=[Revocation.sign(person_key(2), first.device, [])])
+        await asyncio.sleep(2)
+        assert [one is not None and one.ended.done() for one in here] == [True, True]
+        await part(hub, first, second)
 
     run(scenario())
 

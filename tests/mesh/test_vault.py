@@ -28,7 +28,7 @@ from mesh.direct import (
 from mesh.home import HomeError
 from mesh.login_session import NowhereError, forget_key, is_in_memory, keep_key, kept_key
 from mesh.meeting import Outcome, open_meeting
-from mesh.node import open_node
+from mesh.node import SOCIAL_LOG, open_node
 from mesh.passphrase import PassphraseError
 from mesh.paths import STORE, VAULT
 from mesh.port import NodePort, PortError
@@ -36,6 +36,7 @@ from mesh.store_key import StoreKey
 from mesh.vault import LockedError
 from mesh.vault_file import VaultError, VaultFile, WrongPassphraseError, read_vault, write_vault
 from mesh.visits import VisitError
+from mesh.writer import Draft
 from tests.mesh.places import World
 from tests.mesh.vaults import (
     OTHER,
@@ -250,6 +251,37 @@ async def test_who_listens_hears_of_locking_and_unlocking(home: Path, world: Wor
         with pytest.raises(PassphraseError):
             await port.lock(OTHER)
     assert heard == [True, False]
+
+
+async def test_a_listener_that_fails_keeps_no_key_in_use(home: Path, world: World) -> None:
+    await settled(home, world)
+
+    def fail() -> None:
+        raise RuntimeError("what should never be")
+
+    async with opened(home, world) as (port, node):
+        node.listen(fail)
+        with pytest.raises(RuntimeError):
+            await port.lock(PASSPHRASE)
+        assert node.is_locked
+        with pytest.raises(LockedError):
+            await node.writer.write(Draft(SOCIAL_LOG, "post", b"x" * 16))
+
+
+async def test_who_gives_up_while_a_home_is_being_unlocked_leaves_it_unlocked(
+    home: Path, world: World
+) -> None:
+    await settled(home, world, PASSPHRASE)
+    async with opened(home, world) as (port, node):
+        unlocking = asyncio.create_task(port.unlock(PASSPHRASE, forget=True))
+        while node.has_passphrase:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        unlocking.cancel()
+        await asyncio.gather(unlocking, return_exceptions=True)
+        async with asyncio.timeout(10):
+            while node.is_locked:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await port.post("unlocked")
 
 
 # --- what a locked node does --------------------------------------------------------------------

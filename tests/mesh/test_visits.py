@@ -288,9 +288,10 @@ def test_a_visit_over_a_link_that_is_there_is_complete_though_something_new_come
         await ada.port.sync(BEN)
         until_level = Meeting.until_level
 
-        async def and_then_there_is_more(meeting: Meeting) -> None:
-            await until_level(meeting)
+        async def and_then_there_is_more(meeting: Meeting) -> bool:
+            is_level = await until_level(meeting)
             asyncio.get_running_loop().call_soon(setattr, meeting.session, "state", State.SYNCING)
+            return is_level
 
         monkeypatch.setattr(Meeting, "until_level", and_then_there_is_more)
         done = await ada.port.sync(BEN)
