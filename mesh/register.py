@@ -10,13 +10,15 @@ import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.store.base import MAX_SPAN, Entry, Span
-from ledger.views.people import Census
+from ledger.views.people import KINDS, Census
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ledger.store.base import Absorbed, Arrival, Store
+    from ledger.chain import Log
+    from ledger.store.base import Absorbed, Arrival, LogKey, Store
     from ledger.views.people import People
+    from ledger.views.weight import Place
 
 MAX_PENDING: Final = 10_000
 """Blocks to be read; with more it costs less to read the store as a whole."""
@@ -68,10 +70,9 @@ class Register:
             census = self._census
             if census is None or self._is_stale:
                 census = await self._read_all()
-            elif self._pending:
-                await self._read_pending(census)
-            elif self._people is not None:
+            elif not self._pending and self._people is not None:
                 return self._people
+            await self._read_pending(census)
             self._people = census.people()
             return self._people
 
@@ -82,11 +83,17 @@ class Register:
             self._listens = True
         self._census, self._is_stale = None, False
         self._pending, self._count = [], 0
-        logs = await self._store.logs()
-        forks = {(log.author, log.number): log.fork for log in logs if log.fork is not None}
+        logs = {(log.author, log.number): log for log in await self._store.logs()}
+        forks = {key: log.fork for key, log in logs.items() if log.fork is not None}
         census = Census(forks, await self._store.revocations())
-        async for page in self._store.entries():
+        async for page in self._store.entries(kinds=KINDS):
             census.add(page)
+        for (author, number), log in logs.items():
+            if log.pieces or (log.fork and await self._store.branches((author, number))):
+                census.meet(author)
+        named = [_Came(span, joined=True) for span in _joined(census.named, logs)]
+        self._pending += named
+        self._count += len(named)
         self._census = census
         return census
 
@@ -120,6 +127,14 @@ class Register:
     def _go_stale(self) -> None:
         self._is_stale = True
         self._pending.clear()
+
+
+def _joined(places: Iterable[Place], logs: Mapping[LogKey, Log]) -> Iterator[Span]:
+    """Yield those places at which a joined block is held."""
+    for author, number, seq in places:
+        log = logs.get((author, number))
+        if log is not None and seq <= log.head:
+            yield Span((author, number), seq, seq)
 
 
 def _cut_up(arrival: Arrival, *, joined: bool) -> Iterator[_Came]:

@@ -381,10 +381,15 @@ class Store(Protocol):
         """Return the 16 smallest ids' held blocks whose id begins with ``prefix`` (>= 4 bytes)."""
         ...
 
-    def entries(self, log: int | None = None, *, page: int = 512) -> AsyncIterator[list[Entry]]:
-        """Yield the entries of all logs (or of those numbered ``log``), log by log, by seq.
+    def entries(
+        self, log: int | None = None, *, kinds: Collection[str] | None = None, page: int = 512
+    ) -> AsyncIterator[list[Entry]]:
+        """Yield entries log by log, by seq; what is kept of forked logs from the fork on, last.
 
-        What is kept of forked logs from the fork on comes after the pieces of all.
+        Args:
+            log: Those of logs numbered so; None for any.
+            kinds: Those of these kinds; None for any.
+            page: At most how many at once.
         """
         ...
 

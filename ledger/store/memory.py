@@ -125,7 +125,7 @@ class MemoryStore:
         return sorted(found, key=lambda block: block.id)[:16]
 
     async def entries(
-        self, log: int | None = None, *, page: int = 512
+        self, log: int | None = None, *, kinds: Collection[str] | None = None, page: int = 512
     ) -> AsyncIterator[list[Entry]]:
         found = [
             self._entry(key, placed)
@@ -142,6 +142,8 @@ class MemoryStore:
                 key=lambda placed: (placed.block.header.seq, placed.block.id),
             )
         ]
+        if kinds is not None:
+            found = [entry for entry in found if entry.block.header.kind in kinds]
         for start in range(0, len(found), page):
             yield found[start : start + page]
 

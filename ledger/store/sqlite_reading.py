@@ -52,12 +52,13 @@ _MANY: Final = 500
 _ENTRIES: Final = """
 SELECT b.place, b.header, b.signature, b.body, a.hops, a.seen
 FROM blocks b JOIN arrivals a ON a.lsn = b.lsn JOIN logs l ON l.log_no = b.place >> 40
-WHERE b.place > ? AND (? IS NULL OR l.log = ?) ORDER BY b.place LIMIT ?
+WHERE b.place > ? AND (? IS NULL OR l.log = ?) AND {of_kinds} ORDER BY b.place LIMIT ?
 """
 _BRANCH_ENTRIES: Final = """
 SELECT b.author_no, b.log, b.seq, b.id, b.header, b.signature, b.body, a.hops, a.seen
 FROM branches b JOIN arrivals a ON a.lsn = b.lsn
 WHERE (b.author_no, b.log, b.seq, b.id) > (?, ?, ?, ?) AND (? IS NULL OR b.log = ?)
+    AND {of_kinds}
 ORDER BY b.author_no, b.log, b.seq, b.id LIMIT ?
 """
 _NEWEST: Final = """
@@ -161,13 +162,16 @@ class SqliteReading:
         return sorted(found, key=lambda block: block.id)[:16]
 
     async def entries(
-        self, log: int | None = None, *, page: int = 512
+        self, log: int | None = None, *, kinds: Collection[str] | None = None, page: int = 512
     ) -> AsyncIterator[list[Entry]]:
+        mentions = _mentions(kinds)
         heads = {(log.author, log.number): log.head for log in await self.logs()}
         last = -1
         while True:
             async with self._guard():
-                rows = await self._db.execute_fetchall(_ENTRIES, (last, log, log, page))
+                rows = await self._db.execute_fetchall(
+                    _ENTRIES.format(of_kinds=_of_kinds(mentions)), (last, log, log, *mentions, page)
+                )
                 found: list[Entry] = []
                 for place, header, signature, body, hops, seen in rows:
                     _must_follow(is_after=place > last)
@@ -177,15 +181,22 @@ class SqliteReading:
                     found.append(Entry(block, joined, hops, seen))
             if not found:
                 break
-            yield found
-        async for branches in self._branch_entries(log, page):
-            yield branches
+            if some := _only(found, kinds):
+                yield some
+        async for branches in self._branch_entries(log, mentions, page):
+            if some := _only(branches, kinds):
+                yield some
 
-    async def _branch_entries(self, log: int | None, page: int) -> AsyncIterator[list[Entry]]:
+    async def _branch_entries(
+        self, log: int | None, mentions: Sequence[bytes], page: int
+    ) -> AsyncIterator[list[Entry]]:
         last: tuple[int, int, int, bytes] = (-1, -1, -1, b"")
         while True:
             async with self._guard():
-                rows = await self._db.execute_fetchall(_BRANCH_ENTRIES, (*last, log, log, page))
+                rows = await self._db.execute_fetchall(
+                    _BRANCH_ENTRIES.format(of_kinds=_of_kinds(mentions)),
+                    (*last, log, log, *mentions, page),
+                )
                 found: list[Entry] = []
                 for row in rows:
                     must_be(row[:4], int, int, int, bytes)
@@ -308,6 +319,21 @@ class SqliteReading:
                     must_be(row, bytes, bytes)
                     found[row[0]] = row[1]
         return [found.get(ident, b"") for ident in idents]
+
+
+def _mentions(kinds: Collection[str] | None) -> list[bytes]:
+    """Return what a header has in it that is of one of these kinds; others may have it too."""
+    return [kind.encode() for kind in kinds or ()]
+
+
+def _of_kinds(mentions: Sequence[bytes]) -> str:
+    return f"({' OR '.join(['instr(b.header, ?)'] * len(mentions))})" if mentions else "TRUE"
+
+
+def _only(found: list[Entry], kinds: Collection[str] | None) -> list[Entry]:
+    if kinds is None:
+        return found
+    return [entry for entry in found if entry.block.header.kind in kinds]
 
 
 def _must_follow(*, is_after: bool) -> None:

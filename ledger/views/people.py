@@ -8,7 +8,7 @@ Only joined entries count.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ledger.errors import MeaninglessError
 from ledger.kinds.device import KIND as DEVICE
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ledger.store.base import Entry, LogKey
     from ledger.views.weight import Place
 
+KINDS: Final = frozenset({DEVICE, PROFILE})
+"""What it reads."""
 _NONE: tuple[bytes, ...] = ()
 
 
@@ -84,21 +86,31 @@ class People:
 
 
 class Census:
-    """Reads people, and what weighs, out of all entries."""
+    """Reads people, and what weighs, out of all entries.
+
+    Those of ``KINDS`` and those at the places ``named`` will do, and word of whom there are others.
+
+    Attributes:
+        named: Places at which statements say which block is held.
+    """
 
     def __init__(self, forks: Mapping[LogKey, int], revocations: Iterable[Revocation]) -> None:
         """Start with what is known besides the blocks: s of forked logs, and kept statements."""
         self._forks = forks
         self._revocations = tuple(revocations)
-        self._named: set[Place] = {
+        self.named: frozenset[Place] = frozenset(
             (statement.device, cut.log, cut.seq)
             for statement in self._revocations
             for cut in statement.cuts
-        }
+        )
         self._ids: dict[Place, bytes] = {}
         self._persons: dict[bytes, bytes] = {}
         self._sealing: dict[bytes, bytes] = {}
         self._profiles: dict[Place, Profile] = {}
+
+    def meet(self, author: bytes) -> None:
+        """Know of a device of which anything is held."""
+        self._persons.setdefault(author, author)
 
     def add(self, page: Iterable[Entry]) -> None:
         """Take entries of any logs, in any order."""
@@ -108,7 +120,7 @@ class Census:
             if not entry.joined:
                 continue
             place = (header.author, header.log, header.seq)
-            if place in self._named:
+            if place in self.named:
                 self._ids[place] = entry.block.id
             try:
                 self._read(entry.block, place)

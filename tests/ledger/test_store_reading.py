@@ -113,6 +113,25 @@ async def test_entries_tell_of_branches_after_all_else(store: Store, page: int) 
     assert {entry.seen for entry in entries} == {7}
 
 
+@pytest.mark.parametrize("page", [1, 2, 100])
+async def test_entries_of_some_kinds_are_read_alone(store: Store, page: int) -> None:
+    # given kinds whose names begin and end alike, in the pieces and in the branches
+    twins = Device(), Device().twin()
+    for at, device in enumerate(twins):
+        for kind in ("vote", "votes", "a-vote", "like", "vote"):
+            device.write(kind=kind, body=bytes([at]))
+    await absorb_each(store, [twins[0].root], *(device.logs[SOCIAL] for device in twins))
+    every = [entry for some in await pages_of(store, None, 100) for entry in some]
+    assert len(every) == 11
+    for kinds in ((), ("vote",), ("vote", "like"), ("votes", "a-vote"), ("none",)):
+        pages = [some async for some in store.entries(kinds=kinds, page=page)]
+        assert all(0 < len(some) <= page for some in pages)
+        assert [e for some in pages for e in some] == [
+            entry for entry in every if entry.block.header.kind in kinds
+        ]
+    assert [some async for some in store.entries(0, kinds=("vote",))] == []
+
+
 async def test_a_store_may_change_while_entries_are_read(store: Store) -> None:
     await absorb_each(store, written(10))
     seen: list[int] = []

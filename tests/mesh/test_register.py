@@ -75,14 +75,14 @@ async def assert_right(register: Register, store: Store) -> None:
 
 
 def _logs(number: int, owner: int) -> list[list[Block]]:
-    """Return the logs of a device and of its copy; each block of them shows another name."""
+    """Return the logs of a device and of its copy; they show another name each time, or post."""
     device = Device(number, owner)
     for time in (1, 2):
         profile(device, f"{number} {time}", time)
     twin = device.twin()
     for one, what in ((device, "original"), (twin, "copy")):
-        for time in (3, 4):
-            profile(one, f"{number} {time} {what}", time)
+        one.write(what)
+        profile(one, f"{number} {what}", 3)
     device.write(log=GROUP)
     return [*device.logs.values(), twin.logs[SOCIAL]]
 
@@ -217,10 +217,10 @@ class Watched(MemoryStore):
 
     @override
     async def entries(
-        self, log: int | None = None, *, page: int = 512
+        self, log: int | None = None, *, kinds: Collection[str] | None = None, page: int = 512
     ) -> AsyncIterator[list[Entry]]:
         self.calls["entries"] += 1
-        async for some in super().entries(log, page=page):
+        async for some in super().entries(log, kinds=kinds, page=page):
             yield some
             await self.meanwhile("entries")
 
@@ -384,6 +384,35 @@ async def test_what_takes_something_back_has_all_read_anew(change: Callable[[], 
     assert calls == WHOLE
     assert name(people, phone) == name(await read_anew(store), phone) != "Ada L."
     await assert_right(register, store)
+
+
+async def test_a_statement_that_names_another_post_than_is_held_takes_back_the_whole_log() -> None:
+    phone = ada()
+    twin = phone.twin()
+    post, other = phone.write("mine"), twin.write("a copy's")
+    for named, shown in ((post, "Ada"), (other, None)):
+        store = await town(phone)
+        await store.absorb(_cut_at(phone, named), seen=0, durable=False)
+        people, calls = await asked(Register(store), store)
+        assert name(people, phone) == shown
+        assert calls == WHOLE + Tally(read_spans=1)
+
+
+def _cut_at(device: Device, last: Block) -> Batch:
+    cuts = [Cut(block.header.log, block.header.seq, block.id) for block in (device.root, last)]
+    return Batch(revocations=[Revocation.sign(device.person, device.public, cuts)])
+
+
+async def test_what_is_held_behind_a_gap_says_nothing_against_a_statement() -> None:
+    phone = ada()
+    twin = phone.twin()
+    named, held = ([device.write(text) for text in "abc"][2] for device in (phone, twin))
+    store = await town(ada())
+    await give(store, [held])
+    await store.absorb(_cut_at(phone, named), seen=0, durable=False)
+    people, _ = await asked(Register(store), store)
+    assert name(people, phone) == "Ada"
+    assert store.asked == [[((phone.public, IDENTITY), 1, 1)]]
 
 
 async def test_who_has_only_branches_of_a_forked_log_is_known() -> None:
