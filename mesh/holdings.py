@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from gossip.claims import Claims
 from gossip.shelf import Shelf
+from ledger.listeners import Listeners
 from ledger.store.base import Batch
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Holdings:
         self._alone = asyncio.Lock()
         self._learning = asyncio.Lock()
         self._unlearned: deque[Absorbed] = deque()
-        self._listeners: set[Callable[[Mapping[LogKey, bool]], None]] = set()
-        self._readers: set[Callable[[MailNews], None]] = set()
+        self._listeners: Listeners[Mapping[LogKey, bool]] = Listeners()
+        self._readers: Listeners[MailNews] = Listeners()
 
     @classmethod
     async def open(cls, store: Store, policy: Policy) -> Self:
@@ -70,23 +71,21 @@ class Holdings:
 
     def listen(self, heard: Callable[[Mapping[LogKey, bool]], None]) -> Callable[[], None]:
         """Call ``heard`` with the logs that changed, whenever some did; return how to stop that."""
-        self._listeners.add(heard)
-        return lambda: self._listeners.discard(heard)
+        return self._listeners.add(heard)
 
     async def _spread(self, mail: Mail, rows: Sequence[MailRow]) -> None:
         """Let all meetings know that mail came, and whoever waits for it."""
         news = mail.stored(rows)
         if news.stale:
             await self._store.absorb(Batch(mail_drops=news.stale), seen=0, durable=False)
-        for heard in list(self._listeners):
-            heard({})
-        for told in list(self._readers):
-            told(news)
+        try:
+            self._listeners.tell({})
+        finally:
+            self._readers.tell(news)
 
     def listen_for_mail(self, told: Callable[[MailNews], None]) -> Callable[[], None]:
         """Call ``told`` with news of mail, once it is stored; return how to stop that."""
-        self._readers.add(told)
-        return lambda: self._readers.discard(told)
+        return self._readers.add(told)
 
     async def absorb(self, batch: Batch, *, seen: int, durable: bool) -> Absorbed:
         """Take a batch into the store, and notice what it changed, even if nobody waits for it.
@@ -137,9 +136,7 @@ class Holdings:
     async def _learn_next(self, absorbed: Absorbed) -> None:
         changes = await self._shelf.changes(absorbed)
         self._unlearned.popleft()
-        changed = self.catalogue.learn(changes)
-        for heard in list(self._listeners):
-            heard(changed)
+        self._listeners.tell(self.catalogue.learn(changes))
 
     async def answer(self, query: Query) -> Answer:
         """Read what a session asks for.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from gossip.mail_room import MailLimits
+from ledger.listeners import Listeners
 from mesh.holdings import Holdings
 from mesh.mailbag import Dating, Mailbag
 from mesh.readers import policy_of
@@ -46,8 +47,8 @@ class Inventory:
         self._settled = 0.0
         self._round = 0
         self._before = 0
-        self._listeners: set[Callable[[], None]] = set()
-        self._hearers: list[Callable[[Absorbed], None]] = []
+        self._listeners: Listeners[()] = Listeners()
+        self._hearers: Listeners[Absorbed] = Listeners()
         node.writer.heard = self.heard
 
     @property
@@ -67,15 +68,14 @@ class Inventory:
 
     def listen_for_batches(self, heard: Callable[[Absorbed], None]) -> None:
         """Call ``heard`` with what each batch came to."""
-        self._hearers.append(heard)
+        self._hearers.add(heard)
 
     def forget(self) -> None:
         """Look again at what the node cares about; called when that changes."""
         self._before = self.let_go
         self._holdings = None
         self._round += 1
-        for stale in self._listeners:
-            stale()
+        self._listeners.tell()
 
     async def heard(self, absorbed: Absorbed) -> None:
         """Learn what a batch changed, and make room; see ``Writer``.
@@ -83,8 +83,7 @@ class Inventory:
         Raises:
             StoreError: It could not be read about, or nothing be let go.
         """
-        for heard in self._hearers:
-            heard(absorbed)
+        self._hearers.tell(absorbed)
         held, bag = self._holdings, self._bag
         if bag is not None and absorbed.mail and (held is None or held.mail is None):
             await bag.stored(absorbed.mail)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gossip.policy import Quota
+from ledger.listeners import Listeners
 from mesh.config import load_config
 from mesh.home import HomeError
 from mesh.home_store import is_home, kept_of, open_store, seal_late, vault_of
@@ -79,7 +80,7 @@ class Node:
         self._vault = vault
         self._secrets: Secrets | None = None
         self._turning = asyncio.Lock()
-        self._listeners: set[Callable[[], None]] = set()
+        self._turned: Listeners[()] = Listeners()
 
     @property
     def secrets(self) -> Secrets:
@@ -104,7 +105,7 @@ class Node:
 
     def listen(self, turned: Callable[[], None]) -> None:
         """Call ``turned`` whenever the home was locked or unlocked."""
-        self._listeners.add(turned)
+        self._turned.add(turned)
 
     async def lock(self, passphrase: str | None = None, *, new: bool = False) -> None:
         """Use the keys no longer, once what is being written is; see ``NodePort``."""
@@ -124,19 +125,28 @@ class Node:
                 self._vault.leave_login()
             finally:
                 await self.writer.lock()
-                self._turned()
+                self._turned.tell()
 
     async def unlock(self, passphrase: str, *, forget: bool = False) -> None:
         """Use the keys again; see ``NodePort``."""
         async with self._turning:
-            await self._vault.unlock(passphrase, forget=forget)
+            await self._vault.unlock(passphrase)
             # what is unlocked is used, even if nobody waits for it any more
-            await asyncio.shield(self._unlocked())
+            await asyncio.shield(self._unlocked(forget=forget))
 
-    async def _unlocked(self) -> None:
-        await seal_late(self.store, self._vault, self.around)
-        await self.use_keys()
-        self._turned()
+    async def _unlocked(self, *, forget: bool) -> None:
+        was_locked = self.is_locked
+        try:
+            await seal_late(self.store, self._vault, self.around)
+            await self.use_keys()
+            self._vault.leave_open(forget=forget)
+        except BaseException:
+            if was_locked:
+                self._vault.lock()
+                self._secrets = None
+                await self.writer.lock()
+            raise
+        self._turned.tell()
 
     async def use_keys(self) -> None:
         """Take the keys out of the vault, if it is open."""
@@ -144,10 +154,6 @@ class Node:
         if kept is not None:
             self._secrets = kept.secrets(self._vault.key)
             self.writer.unlock(self._secrets.keys.signing)
-
-    def _turned(self) -> None:
-        for turned in self._listeners:
-            turned()
 
     async def people(self) -> People:
         """Return who is who, as of now."""

@@ -120,28 +120,32 @@ class Vault:
         """
         forget_key(self._folder)
 
-    async def unlock(self, passphrase: str, *, forget: bool = False) -> None:
+    async def unlock(self, passphrase: str) -> None:
         """Learn the store key.
-
-        Args:
-            passphrase: What guards it.
-            forget: Let it lie in the open from now on, guarded by nothing.
 
         Raises:
             PassphraseError: Not by this passphrase, or not so soon after a wrong one.
+        """
+        async with self._trying:
+            self._key = await self._try(passphrase)
+
+    def leave_open(self, *, forget: bool) -> None:
+        """Let others who come later know the store key, which is known: this login, if it is to.
+
+        Args:
+            forget: Let it lie in the open instead, guarded by nothing.
+
+        Raises:
             NowhereError: This is a short command, and the login has no place for the key.
             HomeError: What is to change cannot be written.
         """
-        async with self._trying:
-            key = await self._try(passphrase)
         if forget:
-            opened = VaultFile.of(key)
-            write_vault(self._folder, opened)
-            self._file, self._key = opened, key
             forget_key(self._folder)
+            opened = VaultFile.of(self.key)
+            write_vault(self._folder, opened)
+            self._file = opened
         elif self._is_command:
-            keep_key(self._folder, key.raw)
-        self._key = key
+            keep_key(self._folder, self.key.raw)
 
     async def _try(self, passphrase: str) -> StoreKey:
         now = self._around.steady()

@@ -162,7 +162,7 @@ def read_vault(folder: Path) -> VaultFile | None:
     """
     path = folder / VAULT
     try:
-        with os.fdopen(os.open(path, _READ), "rb") as file:
+        with open(path, "rb", opener=lambda name, _: os.open(name, _READ)) as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None

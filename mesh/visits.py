@@ -181,6 +181,9 @@ class Visits:
             outcome = await self._hold(presence, link)
         except PassalongError as exc:
             _tell(ending, exc)
+        except Exception as exc:  # a fault of our own, which ``Tasks`` reports
+            _tell(ending, exc)
+            raise
         else:
             _tell(ending, outcome)
             starts_over = presence.starts_over
@@ -218,11 +221,11 @@ class Visits:
             await self._node.store.set_note(_MET_AT, encode(rows))
 
 
-def _tell(ending: asyncio.Future[Outcome], said: Outcome | PassalongError) -> None:
+def _tell(ending: asyncio.Future[Outcome], said: Outcome | Exception) -> None:
     """Let whoever waits for an end know of it, if he still does."""
     if ending.done():
         return
-    if isinstance(said, PassalongError):
+    if isinstance(said, Exception):
         ending.set_exception(said)
         ending.exception()  # whoever asked may be gone
     else:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from ledger.block import ZEROS
+from ledger.listeners import Listeners
 from ledger.store.absorb import Absorption
 from ledger.store.base import (
     MAX_RUNS,
@@ -57,7 +58,7 @@ class MemoryStore:
         self._has = contents or Contents()
         self._new_run = new_run
         self._run: bytes | None = None
-        self._listeners: list[Callable[[Absorbed], None]] = []
+        self._listeners: Listeners[Absorbed] = Listeners()
 
     def copy(self, *, new_run: Callable[[], bytes] | None = None) -> Self:
         """Return this store as a copy that is opened again: its next arrival begins a run.
@@ -76,12 +77,11 @@ class MemoryStore:
                 self._run = self._new_run()
                 self._has.runs = [*self._has.runs, (first, self._run)][-MAX_RUNS:]
             outcome.run = self._run
-        for heard in self._listeners:
-            heard(outcome)
+        self._listeners.tell(outcome)
         return outcome
 
     def listen(self, heard: Callable[[Absorbed], None]) -> None:
-        self._listeners.append(heard)
+        self._listeners.add(heard)
 
     async def logs(self, keys: Collection[LogKey] | None = None) -> list[Log]:
         wanted = self._has.logs if keys is None else self._has.logs.keys() & set(keys)

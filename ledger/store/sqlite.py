@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from ledger.errors import StoreError
+from ledger.listeners import Listeners
 from ledger.store.absorb import Absorption
 from ledger.store.base import MAX_RUNS, Absorbed, Batch, Known
 from ledger.store.check import check_store
@@ -48,7 +49,7 @@ class SqliteStore(SqliteReading):
         self._run: bytes | None = None
         self._synchronous = ""
         self._next_lsn: int | None = None
-        self._listeners: list[Callable[[Absorbed], None]] = []
+        self._listeners: Listeners[Absorbed] = Listeners()
 
     @classmethod
     async def open(cls, path: Path, *, new_run: Callable[[], bytes]) -> Self:
@@ -123,14 +124,10 @@ class SqliteStore(SqliteReading):
             self._next_lsn = absorption.lsn
             return outcome
 
-        return await self._transact(work, durable=durable, tell=self._tell)
+        return await self._transact(work, durable=durable, tell=self._listeners.tell)
 
     def listen(self, heard: Callable[[Absorbed], None]) -> None:
-        self._listeners.append(heard)
-
-    def _tell(self, outcome: Absorbed) -> None:
-        for heard in self._listeners:
-            heard(outcome)
+        self._listeners.add(heard)
 
     async def _begin_run(self, lsn: int) -> bytes:
         run = self._new_run()

@@ -251,7 +251,7 @@ def test_a_home_that_is_locked_is_a_stranger_to_its_contacts_until_it_is_unlocke
             one.peers.stop()
             await asyncio.sleep(1)
         one.node._secrets = secrets
-        one.node._turned()
+        one.node._turned.tell()
         await join(one, other)
         assert [row.authenticated for row in await rows(other)] == [True]
         await part(one, other)

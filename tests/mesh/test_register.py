@@ -296,7 +296,7 @@ async def test_a_node_keeps_it_in_mind_and_listens_to_nothing_before_it_is_asked
     node = Node(store, link, cast("Vault", None), writer, around, Quota())
     store.calls.clear()
     await writer.write(Draft(SOCIAL, PROFILE, Profile(2, "Ada L.").encode(SALT)))
-    assert (store._listeners, store.calls) == ([], Tally())
+    assert (len(store._listeners), store.calls) == (0, Tally())
     assert name(await node.people(), Device(1)) == "Ada L."
     assert await node.people() is await node.people()
     await writer.write(Draft(SOCIAL, PROFILE, Profile(3, "Ada King").encode(SALT)))

@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from io import BytesIO
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -261,7 +262,7 @@ async def test_a_listener_that_fails_keeps_no_key_in_use(home: Path, world: Worl
 
     async with opened(home, world) as (port, node):
         node.listen(fail)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(ExceptionGroup, match="listen"):
             await port.lock(PASSPHRASE)
         assert node.is_locked
         with pytest.raises(LockedError):
@@ -274,14 +275,67 @@ async def test_who_gives_up_while_a_home_is_being_unlocked_leaves_it_unlocked(
     await settled(home, world, PASSPHRASE)
     async with opened(home, world) as (port, node):
         unlocking = asyncio.create_task(port.unlock(PASSPHRASE, forget=True))
-        while node.has_passphrase:  # noqa: ASYNC110
+        while node._vault.is_locked:  # noqa: ASYNC110
             await asyncio.sleep(0)
+        assert node._secrets is None
         unlocking.cancel()
         await asyncio.gather(unlocking, return_exceptions=True)
         async with asyncio.timeout(10):
             while node.is_locked:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         await port.post("unlocked")
+
+
+@pytest.mark.parametrize("forget", [True, False])
+@pytest.mark.parametrize("fails", [1, 2])
+async def test_a_home_that_could_not_be_unlocked_is_locked_as_before(
+    home: Path, world: World, monkeypatch: pytest.MonkeyPatch, *, fails: int, forget: bool
+) -> None:
+    await settled(home, world, PASSPHRASE)
+    async with opened(home, world) as (port, node):
+        read, asked = node.store.note, count(1)
+
+        async def note(name: str) -> bytes | None:
+            if next(asked) == fails:
+                raise StoreError("the disk cannot be read")
+            return await read(name)
+
+        monkeypatch.setattr(node.store, "note", note)
+        turned: list[bool] = []
+        node.listen(lambda: turned.append(node.is_locked))
+        with pytest.raises(StoreError):
+            await port.unlock(PASSPHRASE, forget=forget)
+        assert (node.is_locked, node._vault.is_locked, node.has_passphrase) == (True, True, True)
+        await port.unlock(PASSPHRASE, forget=forget)
+        await port.post("unlocked")
+        assert (turned, node.has_passphrase) == ([False], not forget)
+
+
+async def test_a_passphrase_that_cannot_be_forgotten_leaves_all_as_it_was(
+    home: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await settled(home, world, PASSPHRASE)
+
+    def full(*_: object) -> None:
+        raise HomeError("the disk is full")
+
+    async with opened(home, world) as (port, node):
+        with monkeypatch.context() as patched:
+            patched.setattr("mesh.vault.write_vault", full)
+            with pytest.raises(HomeError):
+                await port.unlock(PASSPHRASE, forget=True)
+        assert (node.is_locked, node.has_passphrase) == (True, True)
+        with pytest.raises(LockedError):
+            await node.writer.write(Draft(SOCIAL_LOG, "post", b"x" * 16))
+        # one that is unlocked already stays so
+        await port.unlock(PASSPHRASE)
+        with monkeypatch.context() as patched:
+            patched.setattr("mesh.vault.write_vault", full)
+            with pytest.raises(HomeError):
+                await port.unlock(PASSPHRASE, forget=True)
+        await port.post("unlocked")
+        await port.unlock(PASSPHRASE, forget=True)
+        assert not node.has_passphrase
 
 
 # --- what a locked node does --------------------------------------------------------------------

@@ -230,8 +230,10 @@ def test_a_box_of_another_key_under_the_right_passphrase_opens_nothing() -> None
 )
 def test_what_is_no_file_is_said(tmp_path: Path, make: Callable[[Path], object], why: str) -> None:
     make(tmp_path / VAULT)
+    before = set(Path("/proc/self/fd").iterdir())
     with pytest.raises(VaultError, match=why):
         read_vault(tmp_path)
+    assert len(set(Path("/proc/self/fd").iterdir())) == len(before)
 
 
 # --- refusal: passphrases -----------------------------------------------------------------------

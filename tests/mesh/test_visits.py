@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gossip.session import State
+from gossip.session import Session, State
 from ledger.codec import encode
 from ledger.errors import StoreError
 from mesh import visits
@@ -177,6 +177,28 @@ def test_a_store_that_fails_in_a_visit_is_the_answer_and_the_node_goes_on(
         assert len(ada.peers) == len(ada.port.visits._links) == 0
         assert (await ada.port.sync(BEN)).complete
         assert await ada.ids() == await ben.ids()
+        await part(ada, ben)
+
+    run(scenario())
+
+
+def test_a_fault_of_our_own_is_the_answer_and_the_node_goes_on(
+    street: Street, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("what should never be")
+
+    async def scenario() -> None:
+        ada, ben = await ada_and_ben(street)
+        only_once(ada)
+        with monkeypatch.context() as patch:
+            patch.setattr(Session, "start", fail)
+            with pytest.raises(ExceptionGroup) as caught:
+                await ada.port.sync(BEN)
+        assert [str(one) for one in caught.value.exceptions] == ["what should never be"]
+        assert "a fault of passalong" in caplog.text
+        assert len(ada.peers) == len(ada.port.visits._links) == 0
+        assert (await ada.port.sync(BEN)).complete
         await part(ada, ben)
 
     run(scenario())

@@ -119,7 +119,7 @@ class Resident(Neighbour):
         async with self.node._turning:
             self.node._secrets = self._secrets
             self.node.writer.unlock(self._secrets.keys.signing)
-            self.node._turned()
+            self.node._turned.tell()
 
     async def stop(self) -> None:
         """End in order, as ``run_node`` does."""

@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -10,7 +11,7 @@ from tests.transports.tcp_ends import door, end, has_ipv6
 from transports.base import LinkError
 from transports.wifi import tcp
 from transports.wifi.tcp import dial
-from transports.wifi.tcp_connect import _by_turns
+from transports.wifi.tcp_connect import LOOK_UPS, _by_turns
 
 pytestmark = pytest.mark.network
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
@@ -86,10 +87,10 @@ async def test_of_several_addresses_the_first_that_answers_is_taken(
     async with door() as there:
         hosts = ["127.0.0.9", "127.0.0.8", "127.0.0.1"]  # one is deaf, nobody is at the next
 
-        async def looked_up(_host: str, port: int, **_more: object) -> list[object]:
+        def looked_up(_host: str, port: int, **_more: object) -> list[object]:
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", looked_up)
+        monkeypatch.setattr(socket, "getaddrinfo", looked_up)
         monkeypatch.setattr(tcp, "HEAD_START_S", 0.01)
         with deaf("127.0.0.9", there.port):
             near = await dial("a.name", there.port, patience_s=60)
@@ -103,13 +104,13 @@ async def test_of_several_addresses_that_fail_the_most_telling_reason_is_told(
     loop = asyncio.get_running_loop()
     failures = {"127.0.0.2": errno.ENETUNREACH, "127.0.0.3": errno.ECONNREFUSED}
 
-    async def looked_up(_host: str, port: int, **_more: object) -> list[object]:
+    def looked_up(_host: str, port: int, **_more: object) -> list[object]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in failures]
 
     async def connected(_socket: socket.socket, address: tuple[str, int]) -> None:
         raise OSError(failures[address[0]], "failed")
 
-    monkeypatch.setattr(loop, "getaddrinfo", looked_up)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     monkeypatch.setattr(loop, "sock_connect", connected)
     assert await refusal("a.name", 80) == "cannot reach a.name:80: nobody listens there"
 
@@ -143,11 +144,58 @@ async def test_what_the_network_says_is_told(
 async def test_a_name_that_is_not_found_is_told(
     number: int, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def looked_up(*_args: object, **_more: object) -> list[object]:
+    def looked_up(*_args: object, **_more: object) -> list[object]:
         raise socket.gaierror(number, "failed")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", looked_up)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     assert await refusal("box.local", 80) == f"cannot reach box.local:80: {says}"
+
+
+@contextmanager
+def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Look names up without an answer until this is over; the names that are being looked up."""
+    over = threading.Event()
+    asked: list[str] = []
+
+    def looked_up(host: str, *_args: object, **_more: object) -> list[object]:
+        asked.append(host)
+        over.wait(30)
+        asked.remove(host)
+        raise socket.gaierror(socket.EAI_AGAIN, "failed")
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    try:
+        yield asked
+    finally:
+        over.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("look up"):
+                thread.join(30)
+
+
+def test_a_name_that_takes_its_time_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        assert "in time" in await refusal("slow.example", 80, patience_s=0.05)
+        assert await asyncio.to_thread(lambda: "other work") == "other work"
+
+    with slow_names(monkeypatch) as asked:
+        asyncio.run(scenario())
+        assert asked == ["slow.example"]
+
+
+async def test_so_many_names_are_looked_up_at_once_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with slow_names(monkeypatch) as asked:
+        dials = [asyncio.create_task(dial(f"host{n}", 80)) for n in range(LOOK_UPS)]
+        while len(asked) < LOOK_UPS:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert "names cannot be looked up now" in await refusal("one.more", 80)
+        assert len(asked) == LOOK_UPS
+    failed = await asyncio.gather(*dials, return_exceptions=True)
+    assert {type(one) for one in failed} == {LinkError}
+    monkeypatch.undo()
+    assert "nobody listens" in await refusal("localhost", free_port())
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "a..b", "fe80::1%nowhere"])
@@ -203,7 +251,7 @@ async def test_addresses_that_answer_later_than_another_leave_no_socket(
     reach, opened = loop.sock_connect, list[socket.socket]()
     both = asyncio.Event()
 
-    async def looked_up(_host: str, port: int, **_more: object) -> list[object]:
+    def looked_up(_host: str, port: int, **_more: object) -> list[object]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 2
 
     async def connected(one: socket.socket, address: tuple[str, int]) -> None:
@@ -214,7 +262,7 @@ async def test_addresses_that_answer_later_than_another_leave_no_socket(
         await both.wait()
 
     async with door() as there:
-        monkeypatch.setattr(loop, "getaddrinfo", looked_up)
+        monkeypatch.setattr(socket, "getaddrinfo", looked_up)
         monkeypatch.setattr(loop, "sock_connect", connected)
         monkeypatch.setattr(tcp, "HEAD_START_S", 0.0)
         near = await dial("a.name", there.port)

@@ -10,8 +10,10 @@ import asyncio
 import errno
 import os
 import socket
+from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import chain, zip_longest
+from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 _Place: TypeAlias = tuple[int, tuple[Any, ...]]
 """A family of addresses, and one of them."""
+_Found: TypeAlias = "Future[list[_Place]]"
+LOOK_UPS: Final = 16
+"""Names that may be looked up at once."""
+_free: Final = BoundedSemaphore(LOOK_UPS)
 _REASONS: Final = {
     errno.ECONNREFUSED: "nobody listens there",
     errno.ECONNRESET: "the other side broke off the connection",
@@ -97,10 +103,28 @@ async def _look_up(host: str, port: int) -> list[_Place]:
         case IPv6Address(scope_id=None):
             return [(socket.AF_INET6, (host, port, 0, 0))]
         case _:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
-            )
-            return [(family, address) for family, _, _, _, address in found]
+            return await _ask_for(host, port)
+
+
+async def _ask_for(host: str, port: int) -> list[_Place]:
+    """Look a name up, in a thread that nobody waits for: that may take a minute, or two."""
+    if not _free.acquire(blocking=False):
+        raise socket.gaierror(socket.EAI_AGAIN, "too many names are being looked up")
+    found: _Found = Future()
+    found.set_running_or_notify_cancel()
+    Thread(target=_ask, args=(host, port, found), name=f"look up {host}", daemon=True).start()
+    return await asyncio.wrap_future(found)
+
+
+def _ask(host: str, port: int, found: _Found) -> None:
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        found.set_exception(exc)
+    else:
+        found.set_result([(family, address) for family, _, _, _, address in places])
+    finally:
+        _free.release()
 
 
 def _by_turns(places: Sequence[_Place]) -> list[_Place]:
