@@ -170,18 +170,23 @@ class Meeting:
             async with asyncio.TaskGroup() as tasks:
                 await self._run(tasks, began)
         finally:
-            self._carry_out(self.session.stop(self._time()))
-            self._drop_timer()
-            forget()
             try:
-                await self._store_rest()
+                self.stop()
             finally:
-                await self._link.close()
+                self._drop_timer()
+                forget()
+                await self._wind_up()
         if self._broken is not None:
             raise self._broken
         finish = self._finish or Finish(End.STOPPED)
         seconds = self._time() - began
         return Outcome(finish.end, finish.detail, self.session.counts, seconds)
+
+    async def _wind_up(self) -> None:
+        try:
+            await self._store_rest()
+        finally:
+            await self._link.close()
 
     async def _run(self, tasks: asyncio.TaskGroup, began: float) -> None:
         self._tasks = tasks
@@ -213,7 +218,17 @@ class Meeting:
         await self._news.wait()
 
     def _changed(self, logs: Mapping[LogKey, bool]) -> None:
-        self._carry_out(self.session.changed(logs, self._time()))
+        self._hear(lambda now: self.session.changed(logs, now))
+
+    def _hear(self, told: Callable[[float], Iterable[Effect]]) -> None:
+        """Feed the session from outside; a fault of ours in that ends this meeting, not the teller."""
+        try:
+            self._carry_out(told(self._time()))
+        except Exception as exc:
+            if self._tasks is None:
+                raise
+            tasks, self._tasks = self._tasks, None
+            tasks.create_task(_fail(exc))
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -349,8 +364,15 @@ class Meeting:
 
     def _tick(self) -> None:
         self._timer = None
-        now, due = self._time(), self.session.next_tick()
-        self._carry_out(self.session.tick(now) if due is not None and due <= now else ())
+        self._hear(self._due)
+
+    def _due(self, now: float) -> Iterable[Effect]:
+        due = self.session.next_tick()
+        return self.session.tick(now) if due is not None and due <= now else ()
+
+
+async def _fail(fault: Exception) -> None:
+    raise fault
 
 
 async def _recalled(store: Store, peer: Peer | None) -> list[bytes | None]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MET = "contacts met at addresses"
 BEN = "192.0.2.2:4000"
+CAT = "192.0.2.3:4000"
 
 
 @pytest.fixture
@@ -200,6 +201,37 @@ def test_a_fault_of_our_own_is_the_answer_and_the_node_goes_on(
         assert len(ada.peers) == len(ada.port.visits._links) == 0
         assert (await ada.port.sync(BEN)).complete
         await part(ada, ben)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("fed", ["changed", "tick"])
+def test_a_fault_of_our_own_in_one_meeting_ends_that_and_no_other(
+    street: Street, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fed: str
+) -> None:
+    async def scenario() -> None:
+        ada, ben, cat = await friends(1, 2, 3)
+        street.who |= {BEN: ben, CAT: cat}
+        for address in (BEN, CAT):
+            await ada.port.sync(address)
+        linked = ada.peers.linked(ben.device)
+        assert linked is not None
+        spoilt, right = linked.meeting.session, getattr(Session, fed)
+
+        def fail(session: Session, *told: Any) -> Any:
+            if session is spoilt:
+                raise RuntimeError("what should never be")
+            return right(session, *told)
+
+        monkeypatch.setattr(Session, fed, fail)
+        await ada.port.post("from Ada")
+        await asyncio.sleep(600)
+        assert "what should never be" in caplog.text
+        assert ada.peers.linked(ben.device) is None
+        assert linked.link._is_gone
+        assert ada.peers.linked(cat.device) is not None
+        assert await ada.ids() == await cat.ids()
+        await part(ada, ben, cat)
 
     run(scenario())
 
