@@ -221,7 +221,7 @@ class Meeting:
         self._hear(lambda now: self.session.changed(logs, now))
 
     def _hear(self, told: Callable[[float], Iterable[Effect]]) -> None:
-        """Feed the session from outside; a fault of ours in that ends this meeting, not the teller."""
+        """Feed the session from outside; a fault of ours in that ends this meeting alone."""
         try:
             self._carry_out(told(self._time()))
         except Exception as exc:

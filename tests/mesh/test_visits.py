@@ -218,7 +218,7 @@ def test_a_fault_of_our_own_in_one_meeting_ends_that_and_no_other(
         assert linked is not None
         spoilt, right = linked.meeting.session, getattr(Session, fed)
 
-        def fail(session: Session, *told: Any) -> Any:
+        def fail(session: Session, *told: object) -> object:
             if session is spoilt:
                 raise RuntimeError("what should never be")
             return right(session, *told)
