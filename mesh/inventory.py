@@ -90,15 +90,19 @@ class Inventory:
         if held is not None:
             await held.learn(absorbed)
         elif await self._node.store.size() > self._node.quota.high_mark:
-            await (await self._read()).make_room()
+            await self._read()
 
     async def _read(self) -> Holdings:
-        """Return the holdings, read where they are not; called where nothing is being absorbed."""
+        """Return the holdings, read where they are not; called where nothing is being absorbed.
+
+        Before a crash what came may have been durable, and what was to make room for it not.
+        """
         while (held := self._holdings) is None:
             begun = self._round
             read = await Holdings.open(self._node.store, await self.policy())
             if begun == self._round:  # or the node cares about others by now
                 self._holdings = read
+                await read.make_room()
         return held
 
     async def holdings(self) -> Holdings:

@@ -180,6 +180,7 @@ class Node:
         self.claims = Claims(self.policy.limits.patience)
         self._identity.heads = self._heads()
         self._open_mail()
+        self._make_room()
 
     def _heads(self) -> dict[int, tuple[int, bytes]]:
         """Return where the own logs end in the store: from there on it writes."""
@@ -241,9 +242,12 @@ class Node:
         if batch.runs:
             batch = replace(batch, runs=[self._commons.run(run) for run in batch.runs])
         absorbed = self._take(batch, now, durable=durable)
-        while (gone := self.shelf.let_go(self._dice)) is not None:
-            self._take(gone, now)
+        self._make_room()
         return absorbed
+
+    def _make_room(self) -> None:
+        while (gone := self.shelf.let_go(self._dice)) is not None:
+            self._take(gone, 0.0)
 
     def _take(self, batch: Batch, now: float, *, durable: bool = False) -> Absorbed:
         absorbed = self._absorb(batch, self._clock(now), durable=durable)

@@ -65,6 +65,16 @@ async def held(store: Store) -> dict[LogKey, int]:
     }
 
 
+async def test_what_a_crash_left_beyond_the_cap_goes_before_anybody_is_met(
+    port: DirectPort,
+) -> None:
+    runs = [run_of(blocks) for blocks in writer(60, 80).logs.values()]
+    await port._store.absorb(Batch(runs=runs), seen=0, durable=True)
+    assert await port._store.size() > port._node.quota.high_mark
+    await port._inventory.holdings()
+    await is_kept(port)
+
+
 async def is_kept(port: DirectPort) -> None:
     store, quota = port._store, port._node.quota
     assert quota.cap == MIB

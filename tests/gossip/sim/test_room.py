@@ -41,6 +41,20 @@ def test_of_strangers_some_go_and_it_goes_on() -> None:
     assert node.policy.device in held
 
 
+def test_what_came_before_a_crash_and_should_have_gone_goes_as_it_starts_again() -> None:
+    node = small_node(may_crash=True)
+    devices = [stranger(number, 6) for number in range(60, 80)]
+    for at, device in enumerate(devices):
+        runs = [run_of(blocks) for _, blocks in sorted(device.logs.items())]
+        node.keep(Batch(runs=runs), 0.0, durable=at == len(devices) - 1)
+    kept = node.held()
+    node.crash()
+    node.restart()
+    assert node.shelf.room.used <= node.policy.quota.high_mark
+    assert node.policy.device in {author for author, _ in node.held()}
+    assert node.held() != kept
+
+
 def test_of_those_it_wants_what_they_wrote_too_much_goes() -> None:
     friend = Device(50, 50)
     node = small_node(wants=[friend.public])
