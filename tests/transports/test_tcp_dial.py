@@ -198,6 +198,30 @@ async def test_so_many_names_are_looked_up_at_once_and_no_more(
     assert "nobody listens" in await refusal("localhost", free_port())
 
 
+async def test_without_a_thread_no_name_is_looked_up_and_later_one_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        for _ in range(LOOK_UPS + 1):
+            assert "names cannot be looked up now" in await refusal("box.local", 80)
+    assert "nobody listens" in await refusal("localhost", free_port())
+
+
+async def test_a_fault_in_a_look_up_is_the_fault_of_the_dial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def looked_up(*_args: object, **_more: object) -> list[object]:
+        raise ValueError("what should never be")
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    with pytest.raises(ValueError, match="never"):
+        await dial("a.name", 80)
+
+
 @pytest.mark.parametrize("host", ["a" * 64, "a..b", "fe80::1%nowhere"])
 async def test_what_cannot_be_a_name_is_told(host: str) -> None:
     assert "host" in await refusal(host, 80)

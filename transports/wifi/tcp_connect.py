@@ -112,14 +112,18 @@ async def _ask_for(host: str, port: int) -> list[_Place]:
         raise socket.gaierror(socket.EAI_AGAIN, "too many names are being looked up")
     found: _Found = Future()
     found.set_running_or_notify_cancel()
-    Thread(target=_ask, args=(host, port, found), name=f"look up {host}", daemon=True).start()
+    try:
+        Thread(target=_ask, args=(host, port, found), name=f"look up {host}", daemon=True).start()
+    except RuntimeError as exc:  # no more threads
+        _free.release()
+        raise socket.gaierror(socket.EAI_AGAIN, str(exc)) from exc
     return await asyncio.wrap_future(found)
 
 
 def _ask(host: str, port: int, found: _Found) -> None:
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as exc:
+    except Exception as exc:  # noqa: BLE001  whoever asked hears of it
         found.set_exception(exc)
     else:
         found.set_result([(family, address) for family, _, _, _, address in places])
